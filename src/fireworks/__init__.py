@@ -1,0 +1,103 @@
+"""From raw data to a trained PyTorch model whose result can be had again.
+
+Every public name loads on first use, so that ``import fireworks`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from fireworks._version import __version__
+
+if TYPE_CHECKING:
+    from fireworks.core.iterator import AtEpoch, PipeIterator
+    from fireworks.core.junction import Junction
+    from fireworks.core.pipe import Pipe
+    from fireworks.core.recursion import recursive
+    from fireworks.core.source import Source
+    from fireworks.core.stages import OrderStage, RowStage
+    from fireworks.formats.memory import source
+    from fireworks.junctions.zip import Zip
+    from fireworks.message import Field, Message, Schema, TensorArray, TensorDtype, concat
+    from fireworks.order.shuffle import Shuffle
+    from fireworks.order.split import Part
+    from fireworks.transforms.batch import Batch
+    from fireworks.transforms.filter import Filter
+    from fireworks.transforms.map import Map
+    from fireworks.transforms.repeat import Repeat
+    from fireworks.transforms.select import Select
+    from fireworks.transforms.take import Take
+    from fireworks.transforms.tensors import Tensors
+
+# name -> the module that defines it
+_PUBLIC = {
+    "AtEpoch": "fireworks.core.iterator",
+    "Batch": "fireworks.transforms.batch",
+    "Field": "fireworks.message",
+    "Filter": "fireworks.transforms.filter",
+    "Junction": "fireworks.core.junction",
+    "Map": "fireworks.transforms.map",
+    "Message": "fireworks.message",
+    "OrderStage": "fireworks.core.stages",
+    "Part": "fireworks.order.split",
+    "Pipe": "fireworks.core.pipe",
+    "PipeIterator": "fireworks.core.iterator",
+    "Repeat": "fireworks.transforms.repeat",
+    "RowStage": "fireworks.core.stages",
+    "Schema": "fireworks.message",
+    "Select": "fireworks.transforms.select",
+    "Shuffle": "fireworks.order.shuffle",
+    "Source": "fireworks.core.source",
+    "Take": "fireworks.transforms.take",
+    "TensorArray": "fireworks.message",
+    "TensorDtype": "fireworks.message",
+    "Tensors": "fireworks.transforms.tensors",
+    "Zip": "fireworks.junctions.zip",
+    "concat": "fireworks.message",
+    "recursive": "fireworks.core.recursion",
+    "source": "fireworks.formats.memory",
+}
+
+__all__ = [
+    "AtEpoch",
+    "Batch",
+    "Field",
+    "Filter",
+    "Junction",
+    "Map",
+    "Message",
+    "OrderStage",
+    "Part",
+    "Pipe",
+    "PipeIterator",
+    "Repeat",
+    "RowStage",
+    "Schema",
+    "Select",
+    "Shuffle",
+    "Source",
+    "Take",
+    "TensorArray",
+    "TensorDtype",
+    "Tensors",
+    "Zip",
+    "__version__",
+    "concat",
+    "recursive",
+    "source",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        from fireworks.errors import did_you_mean
+
+        raise AttributeError(f"module 'fireworks' has no attribute {name!r}.{did_you_mean(name, _PUBLIC)}")
+    value = getattr(importlib.import_module(_PUBLIC[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,295 @@
+"""What a chain of pipes does when it runs, worked out once from the chain: base -> orders -> stages.
+
+- The *base* is where items come from: a source, or a barrier behind which everything starts anew (batches, a
+  junction, repetitions, one fixed epoch).
+- The *orders* say which item of the base stands at which position. They touch no data.
+- The *row stages* compute. They always run behind the orders, wherever they were written: ``map`` then ``shuffle``
+  means ``shuffle`` then ``map``, so that a function runs on rows that are asked for together.
+
+Functions of users and models run on a fixed grid: blocks of R consecutive positions, or the batch behind ``batch``.
+Floating-point results depend on the length of a call, so the grid must not depend on how rows are asked for.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fireworks.core.chunk import Chunk, Span, as_positions, groups, join, recut
+from fireworks.errors import NoRandomAccessError, UnknownLengthError
+from fireworks.message import Message
+
+if TYPE_CHECKING:
+    from fireworks.core.cursor import Cursor
+    from fireworks.core.stages import RowStage
+
+MAX_BLOCK_ROWS = 1024
+MAX_BLOCK_BYTES = 4 * 2**20
+# How many rows a source is asked for at once: enough to make the cost of a call vanish, few enough to stay in cache.
+_READ_ROWS = 16 * 1024
+_READ_BYTES = 8 * 2**20
+
+
+def block_rows(row_bytes: int) -> int:
+    """Return R, the rows of one block: the largest power of two with at most 1,024 rows and 4 MB.
+
+    Args:
+        row_bytes: Bytes of one row by the schema of the source, so that R depends on nothing that may vary.
+
+    Example:
+        >>> block_rows(144), block_rows(50_000)
+        (1024, 64)
+    """
+    fitting = max(1, min(MAX_BLOCK_ROWS, MAX_BLOCK_BYTES // max(1, row_bytes)))
+    return 1 << (fitting.bit_length() - 1)
+
+
+class Base(ABC):
+    """Where the items of a flow come from.
+
+    A base with random access implements `num_items` and `pieces`; one without implements `open`.
+    """
+
+    is_batched: bool = False
+    """Whether an item is a batch rather than a row."""
+    is_indexable: bool = True
+    """Whether `num_items` and `pieces` work; if not, only `open` does."""
+
+    @property
+    @abstractmethod
+    def row_bytes(self) -> int:
+        """Bytes of one row by the schema of the source."""
+
+    @abstractmethod
+    def num_items(self) -> int:
+        """Return the number of items, or raise `UnknownLengthError`."""
+
+    @abstractmethod
+    def pieces(self, span: Span, epoch: int) -> Iterator[Chunk]:
+        """Yield the items at the positions of ``span``: rows in chunks of any length, batches one by one."""
+
+    @abstractmethod
+    def open(self, epoch: int) -> Cursor:
+        """Return a cursor before the first item, for a base without random access."""
+
+    def num_rows(self, span: Span, epoch: int) -> int:  # noqa: ARG002
+        """Return how many rows the items of ``span`` hold."""
+        return len(span)
+
+    def no_rows(self) -> Message:
+        """Return a message without rows, with columns if they are known."""
+        return Message()
+
+
+class Order(ABC):
+    """Says which item of an input stands at which position, without touching data."""
+
+    @abstractmethod
+    def num_items_out(self, num_items: int) -> int:
+        """Return how many items there are behind this order, of ``num_items`` before it."""
+
+    @abstractmethod
+    def locate(self, span: Span, num_items: int, epoch: int) -> Span:
+        """Return the positions in the input of the items at the positions of ``span``.
+
+        Args:
+            span: Positions behind this order, from 0 to before ``num_items_out(num_items)``.
+            num_items: Items of the input.
+            epoch: From 0.
+        """
+
+    def open(self, cursor: Cursor) -> Cursor:  # noqa: ARG002
+        """Return a cursor that does the same to a stream; only an order that can overrides this."""
+        raise NoRandomAccessError(f"{type(self).__name__} needs random access, and its input is a stream.")
+
+
+@dataclass(frozen=True, eq=False)
+class Flow:
+    """Base, orders and row stages of one pipe; what the pipe runs."""
+
+    base: Base
+    orders: tuple[Order, ...] = ()
+    stages: tuple[RowStage, ...] = ()
+
+    def ordered(self, order: Order) -> Flow:
+        """Return this flow with one more order; the row stages run behind it."""
+        return replace(self, orders=(*self.orders, order))
+
+    def staged(self, stage: RowStage) -> Flow:
+        """Return this flow with one more row stage."""
+        return replace(self, stages=(*self.stages, stage))
+
+    @property
+    def is_batched(self) -> bool:
+        """Whether the items are batches."""
+        return self.base.is_batched
+
+    @property
+    def is_indexable(self) -> bool:
+        """Whether any item can be asked for."""
+        return self.base.is_indexable
+
+    @cached_property
+    def grid(self) -> int:
+        """Rows of one block, or 0 where no stage minds how many rows it gets at a time."""
+        if self.is_batched or not any(stage.on_grid for stage in self.stages):
+            return 0
+        return block_rows(self.base.row_bytes)
+
+    def num_items(self) -> int:
+        """Return the number of items.
+
+        Raises:
+            UnknownLengthError: a stream, whose length nobody knows before its end.
+        """
+        count = self.base.num_items()
+        for order in self.orders:
+            count = order.num_items_out(count)
+        return count
+
+    def num_rows_of(self, span: Span, epoch: int) -> int:
+        """Return the number of rows in the items at the positions of ``span`` in one epoch.
+
+        Raises:
+            UnknownLengthError: a stream, or a filter on batches: nobody knows before the end.
+        """
+        for stage in self.stages:
+            if stage.drops_rows:
+                raise UnknownLengthError(
+                    f"{stage.describe()} drops rows of batches, so their number is not known before the end."
+                )
+        return self.base.num_rows(self._locate(span, epoch), epoch)
+
+    def no_rows(self) -> Message:
+        """Return a message without rows, with the columns wherever they are known or can be had by looking at one row."""
+        if not self.is_indexable or not self.base.num_items():
+            return self.base.no_rows()
+        item = next(self.base.pieces(range(1), 0))
+        return self.run_stages(item.cut(0, 1), 0, 0).message[:0]
+
+    def _locate(self, span: Span, epoch: int) -> Span:
+        """Follow positions up through the orders to positions of the base."""
+        if not self.orders:
+            return span
+        counts = [self.base.num_items()]
+        for order in self.orders[:-1]:
+            counts.append(order.num_items_out(counts[-1]))
+        for order, count in zip(reversed(self.orders), reversed(counts), strict=True):
+            span = order.locate(span, count, epoch)
+        return span
+
+    def pieces(self, span: Span, epoch: int) -> Iterator[Chunk]:
+        """Yield the items at the positions of ``span`` in one epoch: rows in chunks of any length, batches one by one.
+
+        Work is done as the pieces are asked for.
+        """
+        if self.grid:
+            yield from self._on_grid(span, epoch)
+            return
+        start = 0
+        for group in self._groups(span):
+            chunks = self.base.pieces(self._locate(group, epoch), epoch)
+            if not self.stages:
+                yield from chunks
+            else:
+                for number, chunk in enumerate(chunks, start):
+                    yield self.run_stages(chunk, epoch, int(span[number]) if self.is_batched else 0)
+            start += len(group)
+
+    def _groups(self, span: Span) -> Iterator[Span]:
+        """Cut a span so that orders are followed for some thousand items at a time, not for all at once."""
+        return groups(span, 64 if self.is_batched else self._read_rows) if self.orders else iter([span])
+
+    @cached_property
+    def _read_rows(self) -> int:
+        return max(block_rows(self.base.row_bytes), min(_READ_ROWS, _READ_BYTES // max(1, self.base.row_bytes)))
+
+    def run_stages(self, chunk: Chunk, epoch: int, block: int) -> Chunk:
+        """Run every row stage on one block or batch."""
+        for stage in self.stages:
+            chunk = stage.apply(chunk, epoch, block)
+        return chunk
+
+    def _on_grid(self, span: Span, epoch: int) -> Iterator[Chunk]:
+        if isinstance(span, range):
+            first = span.start // self.grid
+            for number, block in enumerate(self._blocks(first, -(-span.stop // self.grid), epoch), first):
+                piece = block.cut(max(span.start - number * self.grid, 0), span.stop - number * self.grid)
+                if len(piece.rows):
+                    yield piece
+            return
+        if not len(span):
+            return
+        # Scattered positions: every block that holds one of them is computed whole, once.
+        numbers, slot = np.unique(span // self.grid, return_inverse=True)
+        blocks = [next(self._blocks(int(number), int(number) + 1, epoch)) for number in numbers]
+        starts = np.cumsum([0, *(len(block.rows) for block in blocks[:-1])])
+        yield join(blocks).take(starts[slot] + span % self.grid)
+
+    def _blocks(self, first: int, last: int, epoch: int) -> Iterator[Chunk]:
+        """Yield the finished blocks from number ``first`` to before ``last``."""
+        span = range(first * self.grid, min(last * self.grid, self.num_items()))
+        number = first
+        for group in groups(span, self._read_rows // self.grid * self.grid):
+            for block in recut(self.base.pieces(self._locate(group, epoch), epoch), self.grid):
+                yield self.run_stages(block, epoch, number)
+                number += 1
+
+    def open(self, epoch: int) -> Cursor:
+        """Return a cursor before the first item of one epoch."""
+        from fireworks.core.cursor import BlockCursor, IndexCursor, StageCursor
+
+        if self.is_indexable:
+            return IndexCursor(self, epoch)
+        cursor = self.base.open(epoch)
+        for order in self.orders:
+            cursor = order.open(cursor)
+        if not self.stages:
+            return cursor
+        if self.is_batched:
+            return StageCursor(cursor, lambda chunk, block: self.run_stages(chunk, epoch, block))
+        size = self.grid or block_rows(self.base.row_bytes)
+        return BlockCursor(cursor, size, lambda chunk, block: self.run_stages(chunk, epoch, block))
+
+    def require_random_access(self, who: str) -> None:
+        """Raise `NoRandomAccessError` if this flow is a stream."""
+        if not self.is_indexable:
+            raise NoRandomAccessError(
+                f"{who} needs random access, and its input is a stream. "
+                "Put it before the stage that makes a stream, or read the rows first: fw.source(pipe.to_message())."
+            )
+
+
+class Barrier(Base):
+    """A base that stands on another flow and starts a flow of its own."""
+
+    def __init__(self, flow: Flow) -> None:
+        self.flow = flow
+        self.is_batched = flow.is_batched
+        self.is_indexable = flow.is_indexable
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one row by the schema of the source."""
+        return self.flow.base.row_bytes
+
+    def num_items(self) -> int:
+        """Return the number of items of the flow below."""
+        return self.flow.num_items()
+
+    def no_rows(self) -> Message:
+        """Return a message without rows, as the flow below gives it."""
+        return self.flow.no_rows()
+
+
+def batched_positions(span: Span, num_rows: int, total: int) -> Span:
+    """Return the positions of the rows of the batches at ``span``, batch after batch."""
+    if isinstance(span, range):
+        return range(min(span.start * num_rows, total), min(span.stop * num_rows, total))
+    rows = (as_positions(span)[:, None] * num_rows + np.arange(num_rows)).reshape(-1)
+    return rows[rows < total]

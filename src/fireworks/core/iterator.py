@@ -1,0 +1,142 @@
+"""One pass over a pipe: an iterator with a state, and a pipe fixed to one epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, final
+
+from fireworks._internal.checks import check_count
+from fireworks.core.chunk import Chunk, Span
+from fireworks.core.cursor import Cursor, State
+from fireworks.core.flow import Barrier, Flow
+from fireworks.core.pipe import Pipe
+from fireworks.errors import StateError
+
+if TYPE_CHECKING:
+    from fireworks.message import Message
+
+_VERSION = 1
+
+
+@final
+class PipeIterator:
+    """One pass over a pipe. Any number of them may be under way at once; each knows only its own place.
+
+    ``state_dict()`` is a small dict of numbers and text, ready for JSON; loaded into an iterator over an equal pipe it
+    goes on with the very next item. Loading sets the pipe's epoch counter to the epoch after.
+
+    Example:
+        >>> make = lambda: fw.source({"x": torch.arange(10)}).shuffle(seed=3).batch(4)
+        >>> iterator = iter(make()); first = next(iterator)
+        >>> again = iter(make()); again.load_state_dict(iterator.state_dict())
+        >>> next(again) == next(iterator)
+        True
+    """
+
+    def __init__(self, pipe: Pipe, epoch: int) -> None:
+        self._pipe = pipe
+        self._open(epoch)
+
+    def _open(self, epoch: int) -> None:
+        self.epoch = epoch
+        self._cursor: Cursor = self._pipe.flow.open(epoch)
+
+    def __iter__(self) -> PipeIterator:
+        return self
+
+    def __next__(self) -> Message:
+        chunk = self._cursor.read(1)
+        if chunk is None:
+            raise StopIteration
+        return chunk.message
+
+    def state_dict(self) -> State:
+        """Return where this pass stands, and over what."""
+        return {
+            "version": _VERSION,
+            "pipe": self._pipe.stages(),
+            "epoch": self.epoch,
+            "cursor": self._cursor.state_dict(),
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        """Move to where another iterator over an equal pipe stood.
+
+        Raises:
+            StateError: the state is of another version of the format, or of another pipe; the first stage that
+                differs is named.
+        """
+        if state.get("version") != _VERSION:
+            raise StateError(
+                f"PipeIterator: expected a state of version {_VERSION}; got {state!r:.80}. "
+                "Save it again with this version of fireworks."
+            )
+        saved, ours = state["pipe"], self.state_dict()["pipe"]
+        if saved != ours:
+            differs = next((n for n, (a, b) in enumerate(zip(saved, ours, strict=False)) if a != b), None)
+            what = (
+                f"{len(saved)} stages were saved, there are {len(ours)}"
+                if differs is None
+                else f"stage {differs} was {saved[differs]}, it is {ours[differs]}"
+            )
+            raise StateError(f"PipeIterator: the state is of another pipe: {what}. Build the pipe as it was.")
+        self._open(int(state["epoch"]))
+        self._cursor.load_state_dict(state["cursor"])
+        object.__setattr__(self._pipe, "_epochs_begun", self.epoch + 1)
+
+
+@final
+class AtEpoch(Pipe):
+    """A pipe fixed to one epoch: every pass over it is that epoch, so all passes are equal.
+
+    Args:
+        input: Any pipe.
+        epoch: From 0.
+
+    Raises:
+        ValueError: ``epoch`` is negative.
+
+    Example:
+        >>> pipe = fw.source({"x": torch.arange(4)}).shuffle(seed=0).batch(4)
+        >>> third = pipe.at_epoch(2)
+        >>> list(third) == list(third), next(iter(third)) == next(iter(pipe))
+        (True, False)
+    """
+
+    def __init__(self, input: Pipe, epoch: int) -> None:
+        super().__init__(input)
+        self.epoch = check_count(epoch, at_least=0, where="at_epoch: epoch")
+
+    @property
+    def order_varies(self) -> bool:  # noqa: D102
+        return False
+
+    @property
+    def values_vary(self) -> bool:  # noqa: D102
+        return False
+
+    def describe(self) -> str:  # noqa: D102
+        return f"AtEpoch({self.epoch})"
+
+    def __iter__(self) -> PipeIterator:
+        return PipeIterator(self, self.epoch)
+
+    def make_flow(self) -> Flow:  # noqa: D102
+        return Flow(_FixedEpoch(self.upstream.flow, self.epoch))
+
+
+class _FixedEpoch(Barrier):
+    """The flow of one epoch, whatever epoch is asked for."""
+
+    def __init__(self, flow: Flow, epoch: int) -> None:
+        super().__init__(flow)
+        self._epoch = epoch
+
+    def pieces(self, span: Span, epoch: int) -> Iterator[Chunk]:  # noqa: ARG002
+        return self.flow.pieces(span, self._epoch)
+
+    def open(self, epoch: int) -> Cursor:  # noqa: ARG002
+        return self.flow.open(self._epoch)
+
+    def num_rows(self, span: Span, epoch: int) -> int:  # noqa: ARG002
+        return self.flow.num_rows_of(span, self._epoch)

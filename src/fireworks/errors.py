@@ -1,0 +1,117 @@
+"""Every exception of fireworks.
+
+FireworksError
+├── ColumnNotFoundError (KeyError)       a column was asked for by a name that is not there
+├── ColumnLengthError (ValueError)       columns of one message differ in length
+├── ColumnTypeError (TypeError)          a column holds a type that the operation can't use
+├── ColumnValueError (ValueError)        a column holds a value that the operation can't use
+├── SchemaMismatchError (ValueError)     two messages or tables don't have the same columns
+├── RowIndexError (IndexError)           a row or an item past the end
+├── NoRandomAccessError (TypeError)      a stream was asked for what only random access can give
+├── UnknownLengthError (TypeError)       the number of items is not known without reading them
+├── NotFoundUpstreamError (AttributeError)  no pipe of the chain has the name
+├── StateError (ValueError)              a saved state doesn't fit what it is loaded into
+├── NotFittedError (RuntimeError)        statistics were asked for before `fit`
+├── DatabaseError (RuntimeError)         a database or a table is not there, or refuses
+├── TrialError (RuntimeError)            a trial was asked for something that its state forbids
+└── MissingExtraError (ImportError)      an optional dependency is not installed
+
+Each inherits `FireworksError` and the builtin that people catch; its facts are attributes, and it
+survives a trip through pickle, so that it can come out of a worker process.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+
+class FireworksError(Exception):
+    """Base of every error that fireworks raises on purpose."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Rebuild from the facts rather than from the finished sentence."""
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+def _rebuild(kind: type[FireworksError], args: tuple[Any, ...], facts: dict[str, Any]) -> FireworksError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(facts)
+    return error
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `` Did you mean 'x'?`` for the nearest known name, or nothing.
+
+    Example:
+        >>> did_you_mean("lable", ["label", "text"])
+        " Did you mean 'label'?"
+    """
+    close = difflib.get_close_matches(str(name), list(known), n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+class ColumnNotFoundError(FireworksError, KeyError):
+    """A column was asked for by a name that is not there."""
+
+    def __init__(self, name: object, *, available: Iterable[str], where: str) -> None:
+        self.name, self.available, self.where = name, tuple(available), where
+        super().__init__(name)
+
+    def __str__(self) -> str:
+        hint = did_you_mean(str(self.name), self.available)
+        return f"{self.where}: no column {self.name!r}; columns are {list(self.available)}.{hint}"
+
+
+class ColumnLengthError(FireworksError, ValueError):
+    """Columns of one message differ in length."""
+
+
+class ColumnTypeError(FireworksError, TypeError):
+    """A column holds a type that the operation can't use."""
+
+
+class ColumnValueError(FireworksError, ValueError):
+    """A column holds a value that the operation can't use."""
+
+
+class SchemaMismatchError(FireworksError, ValueError):
+    """Two messages, or a message and a table, don't have the same columns."""
+
+
+class RowIndexError(FireworksError, IndexError):
+    """A row or an item past the end was asked for."""
+
+
+class NoRandomAccessError(FireworksError, TypeError):
+    """A stream was asked for what only random access can give."""
+
+
+class UnknownLengthError(FireworksError, TypeError):
+    """The number of items is not known without reading them all."""
+
+
+class NotFoundUpstreamError(FireworksError, AttributeError):
+    """No pipe of the chain has the name that was asked for."""
+
+
+class StateError(FireworksError, ValueError):
+    """A saved state doesn't fit what it is loaded into."""
+
+
+class NotFittedError(FireworksError, RuntimeError):
+    """Statistics were asked for before `fit` found them."""
+
+
+class DatabaseError(FireworksError, RuntimeError):
+    """A database or a table is not there, or refuses what was asked."""
+
+
+class TrialError(FireworksError, RuntimeError):
+    """A trial was asked for something that its state forbids."""
+
+
+class MissingExtraError(FireworksError, ImportError):
+    """An optional dependency is not installed."""

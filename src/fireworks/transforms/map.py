@@ -1,0 +1,76 @@
+"""A function over rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, final
+
+from fireworks._internal.seeds import block_generator, check_seed
+from fireworks.core.chunk import Chunk
+from fireworks.core.pipe import Pipe
+from fireworks.core.stages import RowStage, stage_name
+from fireworks.message import Message
+
+
+@final
+class Map(RowStage):
+    """Run a function over rows: on the fixed grid of blocks, or batch by batch behind ``batch``.
+
+    The function gets many rows at a time and must treat each row by itself; it returns a new message with as many
+    rows. With a seed it gets a second argument, a ``torch.Generator`` that depends on the seed, the stage, the epoch
+    and the block alone, so that random augmentation is the same however the rows are read, and new in each epoch.
+
+    Args:
+        input: Rows or batches.
+        function: ``function(message) -> message``, or ``function(message, generator) -> message`` with a seed. A
+            fitted model such as `Normalize` is a function.
+        seed: From 0 to 2**64 - 1; None for a function that draws nothing.
+        name: A name for the stage, in place of ``map:0``, that keys its draws.
+
+    Raises:
+        TypeError: the function can't be called, or returns something else than a message.
+        ValueError: it returns another number of rows.
+
+    Example:
+        >>> data = fw.source({"x": torch.zeros(2)})
+        >>> noisy = Map(data, lambda rows, generator: rows.assign(x=torch.rand(len(rows), generator=generator)), seed=1)
+        >>> noisy.to_message() == noisy.to_message()
+        True
+    """
+
+    def __init__(
+        self, input: Pipe, function: Callable[..., Message], *, seed: int | None = None, name: str | None = None
+    ) -> None:
+        super().__init__(input)
+        if not callable(function):
+            raise TypeError(f"map: expected a function; got {function!r:.60} of type {type(function).__name__}.")
+        self.function = function
+        self.seed = None if seed is None else check_seed(seed, where="map")
+        self.stage = stage_name(input, "map", name)
+
+    @property
+    def random_kind(self) -> str | None:  # type: ignore[override]  # only a seeded map draws
+        """``map`` if it draws."""
+        return None if self.seed is None else "map"
+
+    @property
+    def values_vary(self) -> bool:  # noqa: D102
+        return self.seed is not None or super().values_vary
+
+    def describe(self) -> str:  # noqa: D102
+        seed = "" if self.seed is None else f", seed={self.seed}"
+        return f"Map({function_name(self.function)}{seed})"
+
+    def transform(self, rows: Message) -> Message:  # noqa: D102
+        return self.function(rows)
+
+    def run(self, chunk: Chunk, epoch: int, block: int) -> Chunk:  # noqa: D102
+        if self.seed is None:
+            return super().run(chunk, epoch, block)
+        generator = block_generator(self.seed, self.stage, epoch, block)
+        return Chunk(self.checked(self.function(chunk.message, generator), len(chunk.rows)), chunk.rows)
+
+
+def function_name(function: Any) -> str:
+    """Return how a function is called in a plan: its name, or the class of a callable object."""
+    return str(getattr(function, "__name__", type(function).__name__))

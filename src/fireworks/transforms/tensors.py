@@ -1,0 +1,111 @@
+"""Columns into tensors, ready for a model."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, final
+
+import numpy as np
+import pandas as pd
+import torch
+
+from fireworks.core.chunk import Chunk
+from fireworks.core.pipe import Pipe
+from fireworks.core.stages import RowStage, require_columns
+from fireworks.errors import ColumnTypeError, ColumnValueError
+from fireworks.message import Message
+from fireworks.message.columns import Column, Positions
+
+_SHOWN_ROWS = 10
+
+
+@final
+class Tensors(RowStage):
+    """Turn columns into tensors, floating ones to torch's default dtype; integers and booleans stay as they are.
+
+    Tensor columns are cast by the same rule. A column that holds no numbers, or a null, is an error: nothing is
+    dropped or filled in silence. NaN in a column of floats is a number and passes.
+
+    Args:
+        input: Rows or batches.
+        columns: Names; none for all columns.
+        device: Where the tensors go; None leaves them where they are.
+
+    Raises:
+        ColumnTypeError: a column holds text, dates or objects.
+        ColumnValueError: a column holds a null; the error names the rows.
+        ColumnNotFoundError: a name is not there.
+
+    Example:
+        >>> data = fw.source({"x": [0.5, 1.5], "n": [1, 2]})
+        >>> print(Tensors(data).to_message().schema)
+        x: float32 tensor
+        n: int64 tensor
+    """
+
+    on_grid: ClassVar[bool] = False
+
+    def __init__(self, input: Pipe, *columns: str, device: torch.device | str | None = None) -> None:
+        super().__init__(input)
+        require_columns(input, columns, who="tensors")
+        self.columns = columns
+        self.device = None if device is None else torch.device(device)
+        self.floating = torch.get_default_dtype()
+
+    @property
+    def known_columns(self) -> list[str] | None:  # noqa: D102
+        return self.upstream.known_columns
+
+    def describe(self) -> str:  # noqa: D102
+        floating = "" if self.floating == torch.float32 else f"floating={str(self.floating).removeprefix('torch.')}"
+        return f"Tensors({', '.join([*self.columns, *filter(None, [floating])])})"
+
+    def transform(self, rows: Message) -> Message:  # noqa: D102
+        return self.run(Chunk(rows, np.arange(len(rows), dtype=np.int64)), 0, 0).message
+
+    def run(self, chunk: Chunk, epoch: int, block: int) -> Chunk:  # noqa: ARG002, D102
+        message = chunk.message
+        stored = {name: message.raw(name) for name in message.columns}
+        for name in self.columns or stored:
+            stored[name] = self._convert(name, message.raw(name), chunk.rows)
+        return Chunk(Message._of(stored, len(message)), chunk.rows)
+
+    def _convert(self, name: str, column: Column, rows: Positions) -> torch.Tensor:
+        tensor = column if isinstance(column, torch.Tensor) else as_tensor(name, column, rows)
+        return tensor.to(device=self.device, dtype=self.floating if tensor.is_floating_point() else None)
+
+
+def as_tensor(name: str, column: Column, rows: Positions) -> torch.Tensor:
+    """Return a column of numbers as a tensor of the same type, sharing memory wherever NumPy and torch can.
+
+    Args:
+        name: The column's name, for the error.
+        column: A NumPy array or a pandas ExtensionArray.
+        rows: The row numbers, for the error.
+
+    Raises:
+        ColumnTypeError: it holds no numbers.
+        ColumnValueError: it holds a null.
+    """
+    array: Any = column
+    if not isinstance(array, np.ndarray):
+        missing = np.flatnonzero(pd.isna(array))
+        kind = getattr(array.dtype, "kind", "O")
+        if len(missing) and kind in "biuf":
+            shown = ", ".join(map(str, rows[missing[:_SHOWN_ROWS]]))
+            more = ", …" if len(missing) > _SHOWN_ROWS else ""
+            raise ColumnValueError(
+                f"tensors: column {name!r} has {len(missing)} nulls, in rows {shown}{more}; fill or filter them first."
+            )
+        array = array.to_numpy(dtype=getattr(array.dtype, "numpy_dtype", None)) if kind in "biuf" else array
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
+        raise ColumnTypeError(
+            f"tensors: column {name!r} holds {array.dtype}, which is no tensor type; map it to numbers, "
+            "or leave it out: .select(…) the columns you need, or .tensors('column', …) to name those to convert."
+        )
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    if any(stride < 0 for stride in array.strides):
+        array = array.copy()
+    if array.flags.writeable:
+        return torch.from_numpy(array)
+    return torch.utils.dlpack.from_dlpack(array) if array.size else torch.from_numpy(array.copy())
