@@ -90,6 +90,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "testing":  # a module to name in full: fw.testing.PipeContract
+        return importlib.import_module("fireworks.testing")
     if name not in _PUBLIC:
         from fireworks.errors import did_you_mean
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import pandas as pd
@@ -53,7 +54,11 @@ def condition(column: str, comparison: str, *values: Any) -> Predicate:
         raise ValueError(
             f"filter: {column!r} {comparison} takes {_NUM_VALUES[comparison]} values; got {len(values)}: {values!r:.60}."
         )
-    return lambda rows: _evaluate(_series(rows, column), comparison, values)
+    return functools.partial(_compare, column, comparison, values)
+
+
+def _compare(column: str, comparison: str, values: tuple[Any, ...], rows: Message) -> Mask:
+    return _evaluate(_series(rows, column), comparison, values)
 
 
 def _series(rows: Message, column: str) -> Any:
@@ -79,8 +84,8 @@ def _evaluate(series: Any, comparison: str, values: tuple[Any, ...]) -> Mask:
         result = ~result if comparison == "not in" else result
     else:
         result = _COMPARISONS[comparison](series, values[0])
-    mask: Mask = known & result.fillna(value=False).to_numpy(dtype=bool)
-    return mask
+    mask = known & result.fillna(value=False).to_numpy(dtype=bool)
+    return cast("Mask", mask)
 
 
 def from_function(function: Callable[[Message], Any], *, who: str) -> Predicate:
@@ -89,19 +94,19 @@ def from_function(function: Callable[[Message], Any], *, who: str) -> Predicate:
     Raises:
         TypeError: when it is run, if the answer is not one boolean per row.
     """
+    return functools.partial(_ask, function, who)
 
-    def predicate(rows: Message) -> Mask:
-        answer = function(rows)
-        if isinstance(answer, torch.Tensor):
-            answer = answer.detach().cpu().numpy()
-        elif isinstance(answer, pd.Series) and answer.dtype == "boolean":
-            answer = answer.fillna(value=False)
-        mask = np.asarray(answer)
-        if mask.dtype != bool or mask.shape != (len(rows),):
-            raise TypeError(
-                f"{who}: the function must answer one boolean per row, shape ({len(rows)},); "
-                f"got {mask.dtype} of shape {mask.shape}."
-            )
-        return mask
 
-    return predicate
+def _ask(function: Callable[[Message], Any], who: str, rows: Message) -> Mask:
+    answer = function(rows)
+    if isinstance(answer, torch.Tensor):
+        answer = answer.detach().cpu().numpy()
+    elif isinstance(answer, pd.Series) and answer.dtype == "boolean":
+        answer = answer.fillna(value=False)
+    mask = np.asarray(answer)
+    if mask.dtype != bool or mask.shape != (len(rows),):
+        raise TypeError(
+            f"{who}: the function must answer one boolean per row, shape ({len(rows)},); "
+            f"got {mask.dtype} of shape {mask.shape}."
+        )
+    return cast("Mask", mask)
