@@ -13,18 +13,23 @@ from fireworks._version import __version__
 if TYPE_CHECKING:
     from fireworks.core.iterator import AtEpoch, PipeIterator
     from fireworks.core.junction import Junction
+    from fireworks.core.model import Model
     from fireworks.core.pipe import Pipe
     from fireworks.core.recursion import recursive
+    from fireworks.core.seeding import seed_everything
     from fireworks.core.source import Source
     from fireworks.core.stages import OrderStage, RowStage
-    from fireworks.formats.memory import source
+    from fireworks.core.state import Scaffold, Stateful
+    from fireworks.formats.memory import IterableSource, MemorySource, SequenceSource, source
     from fireworks.junctions.zip import Zip
     from fireworks.message import Field, Message, Schema, TensorArray, TensorDtype, concat
     from fireworks.order.shuffle import Shuffle
     from fireworks.order.split import Part
+    from fireworks.training.trainer import Trainer
     from fireworks.transforms.batch import Batch
     from fireworks.transforms.filter import Filter
     from fireworks.transforms.map import Map
+    from fireworks.transforms.normalize import Normalize
     from fireworks.transforms.repeat import Repeat
     from fireworks.transforms.select import Select
     from fireworks.transforms.take import Take
@@ -36,26 +41,35 @@ _PUBLIC = {
     "Batch": "fireworks.transforms.batch",
     "Field": "fireworks.message",
     "Filter": "fireworks.transforms.filter",
+    "IterableSource": "fireworks.formats.memory",
     "Junction": "fireworks.core.junction",
     "Map": "fireworks.transforms.map",
+    "MemorySource": "fireworks.formats.memory",
     "Message": "fireworks.message",
+    "Model": "fireworks.core.model",
+    "Normalize": "fireworks.transforms.normalize",
     "OrderStage": "fireworks.core.stages",
     "Part": "fireworks.order.split",
     "Pipe": "fireworks.core.pipe",
     "PipeIterator": "fireworks.core.iterator",
     "Repeat": "fireworks.transforms.repeat",
     "RowStage": "fireworks.core.stages",
+    "Scaffold": "fireworks.core.state",
     "Schema": "fireworks.message",
     "Select": "fireworks.transforms.select",
+    "SequenceSource": "fireworks.formats.memory",
     "Shuffle": "fireworks.order.shuffle",
     "Source": "fireworks.core.source",
+    "Stateful": "fireworks.core.state",
     "Take": "fireworks.transforms.take",
     "TensorArray": "fireworks.message",
     "TensorDtype": "fireworks.message",
     "Tensors": "fireworks.transforms.tensors",
+    "Trainer": "fireworks.training.trainer",
     "Zip": "fireworks.junctions.zip",
     "concat": "fireworks.message",
     "recursive": "fireworks.core.recursion",
+    "seed_everything": "fireworks.core.seeding",
     "source": "fireworks.formats.memory",
 }
 
@@ -64,27 +78,36 @@ __all__ = [
     "Batch",
     "Field",
     "Filter",
+    "IterableSource",
     "Junction",
     "Map",
+    "MemorySource",
     "Message",
+    "Model",
+    "Normalize",
     "OrderStage",
     "Part",
     "Pipe",
     "PipeIterator",
     "Repeat",
     "RowStage",
+    "Scaffold",
     "Schema",
     "Select",
+    "SequenceSource",
     "Shuffle",
     "Source",
+    "Stateful",
     "Take",
     "TensorArray",
     "TensorDtype",
     "Tensors",
+    "Trainer",
     "Zip",
     "__version__",
     "concat",
     "recursive",
+    "seed_everything",
     "source",
 ]
 

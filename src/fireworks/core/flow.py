@@ -212,7 +212,7 @@ class Flow:
     def run_stages(self, chunk: Chunk, epoch: int, block: int) -> Chunk:
         """Run every row stage on one block or batch."""
         for stage in self.stages:
-            chunk = stage.apply(chunk, epoch, block)
+            chunk = stage.process(chunk, epoch, block)
         return chunk
 
     def _on_grid(self, span: Span, epoch: int) -> Iterator[Chunk]:

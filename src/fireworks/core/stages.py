@@ -49,7 +49,7 @@ class RowStage(Pipe):
         """Return the input's flow with this stage behind it."""
         return self.upstream.flow.staged(self)
 
-    def apply(self, chunk: Chunk, epoch: int, block: int) -> Chunk:
+    def process(self, chunk: Chunk, epoch: int, block: int) -> Chunk:
         """Run this stage on one block; an error leaves with the stage, the user's line and the row numbers on it."""
         try:
             return self.run(chunk, epoch, block)
@@ -87,7 +87,7 @@ class RowStage(Pipe):
         import numpy as np
 
         rows = np.arange(start, start + len(block), dtype=np.int64)
-        return self.apply(Chunk(block, rows), epoch=0, block=number).message
+        return self.process(Chunk(block, rows), epoch=0, block=number).message
 
 
 def _add_place(error: Exception, stage: Pipe, chunk: Chunk) -> None:

@@ -174,7 +174,7 @@ class _Merge(RowStage):
     def transform(self, rows: Message) -> Message:
         return self.run(Chunk(rows, np.arange(len(rows), dtype=np.int64)), 0, 0).message
 
-    def apply(self, chunk: Chunk, epoch: int, block: int) -> Chunk:
+    def process(self, chunk: Chunk, epoch: int, block: int) -> Chunk:
         return self.run(chunk, epoch, block)  # the components' own stages note their place on an error
 
     def run(self, chunk: Chunk, epoch: int, block: int) -> Chunk:

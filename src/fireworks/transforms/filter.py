@@ -93,7 +93,7 @@ class Filter(RowStage):
         flow, start, found = self.upstream.flow, 0, []
         for block in recut(flow.pieces(range(flow.num_items()), 0), block_rows(flow.base.row_bytes)):
             places = Chunk(block.message, np.arange(start, start + len(block.rows), dtype=np.int64))
-            found.append(self.apply(places, 0, 0).rows)
+            found.append(self.process(places, 0, 0).rows)
             start += len(block.rows)
         return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
 
@@ -134,4 +134,4 @@ class _FilteredStream(Barrier):
 
     def open(self, epoch: int) -> Cursor:
         size = block_rows(self.row_bytes)
-        return BlockCursor(self.flow.open(epoch), size, lambda chunk, block: self._filter.apply(chunk, epoch, block))
+        return BlockCursor(self.flow.open(epoch), size, lambda chunk, block: self._filter.process(chunk, epoch, block))

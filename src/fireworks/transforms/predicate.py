@@ -74,7 +74,7 @@ def _series(rows: Message, column: str) -> Any:
 
 
 def _evaluate(series: Any, comparison: str, values: tuple[Any, ...]) -> Mask:
-    known = ~series.isna().to_numpy()
+    known: Mask = ~series.isna().to_numpy()
     if comparison in {"is null", "is not null"}:
         return ~known if comparison == "is null" else known
     if comparison == "between":

@@ -1,0 +1,186 @@
+"""A module that is a pipe too: it reads columns of a message and adds columns to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from fireworks.core.junction import Junction
+from fireworks.core.pipe import Pipe
+from fireworks.core.recursion import chain
+from fireworks.core.stages import RowStage
+from fireworks.errors import ColumnLengthError, ColumnNotFoundError, ColumnTypeError
+from fireworks.message import Message
+
+
+class Model(nn.Module, RowStage):
+    """A ``torch.nn.Module`` from message to message, that may stand in a pipeline.
+
+    Wrap a plain module by naming the columns that it reads and writes, or subclass and write `forward`. Called with a
+    message it first calls its input, if it has one, so that ``last(message)`` runs a whole chain of models; the input
+    is no submodule, and its parameters are found by `all_parameters`. Everything that a module can do still works:
+    hooks, ``state_dict``, ``to``, ``train``.
+
+    Args:
+        module: Any module, called with the tensors of ``in_columns`` in that order. None in a subclass.
+        in_columns: The columns that it reads.
+        out_columns: The columns that it writes, one per tensor that it returns.
+        input: Another model or pipe, whose rows this model reads; None for a model that is only called.
+
+    Shapes:
+        as the module's; the first dimension of what it returns counts the rows.
+
+    Raises:
+        TypeError: ``module`` is no module.
+        ValueError: columns are named without a module, or a module without columns.
+        ColumnNotFoundError: a message lacks a column that is read.
+        ColumnTypeError: a column that is read is no tensor, or the module returns something else than tensors.
+        ColumnLengthError: it returns another number of rows, or of tensors, than there are.
+
+    Example:
+        >>> net = torch.nn.Linear(3, 2)
+        >>> model = fw.Model(net, in_columns=["x"], out_columns=["logits"])
+        >>> model(fw.Message({"x": torch.zeros(5, 3)}))["logits"].shape
+        torch.Size([5, 2])
+    """
+
+    def __init__(
+        self,
+        module: nn.Module | None = None,
+        in_columns: Sequence[str] = (),
+        out_columns: Sequence[str] = (),
+        *,
+        input: Pipe | None = None,
+    ) -> None:
+        nn.Module.__init__(self)
+        RowStage.__init__(self, input)
+        if module is not None and not isinstance(module, nn.Module):
+            raise TypeError(f"Model: expected a torch.nn.Module; got {type(module).__name__}.")
+        if isinstance(in_columns, str) or isinstance(out_columns, str):
+            raise TypeError("Model: in_columns and out_columns are lists of names; write in_columns=['x'].")
+        if (module is None) != (not in_columns and not out_columns) or bool(in_columns) != bool(out_columns):
+            raise ValueError(
+                "Model: a module needs in_columns and out_columns; a subclass writes forward and names none."
+            )
+        if module is not None:
+            self.module = module
+        self.in_columns, self.out_columns = list(in_columns), list(out_columns)
+
+    def forward(self, message: Message) -> Message:
+        """Return the message with the module's columns added."""
+        if "module" not in self._modules:
+            raise NotImplementedError(f"{type(self).__name__}: a model without a module must write forward(message).")
+        returned = self.module(*(self._read(message, name) for name in self.in_columns))
+        tensors = (returned,) if isinstance(returned, torch.Tensor) else returned
+        if not isinstance(tensors, (tuple, list)) or not all(isinstance(tensor, torch.Tensor) for tensor in tensors):
+            raise ColumnTypeError(
+                f"{self.describe()}: the module must return a tensor or a tuple of tensors; got {type(returned).__name__}."
+            )
+        if len(tensors) != len(self.out_columns):
+            raise ColumnLengthError(
+                f"{self.describe()}: the module returned {len(tensors)} tensors for out_columns {self.out_columns}."
+            )
+        for name, tensor in zip(self.out_columns, tensors, strict=True):
+            if tensor.dim() == 0 or tensor.shape[0] != len(message):
+                raise ColumnLengthError(
+                    f"{self.describe()}: column {name!r} must have {len(message)} rows, as the input has; "
+                    f"the module returned shape {tuple(tensor.shape)}."
+                )
+        return message.assign(**dict(zip(self.out_columns, tensors, strict=True)))
+
+    def _read(self, message: Message, name: str) -> torch.Tensor:
+        if name not in message:
+            raise ColumnNotFoundError(name, available=message.columns, where=self.describe())
+        column = message.raw(name)
+        if not isinstance(column, torch.Tensor):
+            raise ColumnTypeError(
+                f"{self.describe()}: column {name!r} holds {column.dtype}, not a tensor; put .tensors() before the model."
+            )
+        return column
+
+    # --- as a pipe ------------------------------------------------------------------------------------------------
+
+    def __call__(self, message: Message) -> Message:
+        """Call the input, if there is one, then this model; module hooks run as ever."""
+        if self.input is not None:
+            message = self.input(message)
+        return self.transform(message)
+
+    def transform(self, rows: Message) -> Message:
+        """Run this model alone."""
+        result: Message = nn.Module.__call__(self, rows)
+        return result
+
+    def describe(self) -> str:
+        """Return the model as text: its module, the columns that it reads and writes."""
+        if "module" not in self._modules:
+            return f"{type(self).__name__}()"
+        columns = f"{', '.join(self.in_columns)} -> {', '.join(self.out_columns)}"
+        return f"Model({type(self.module).__name__}: {columns})"
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return nn.Module.__getattr__(self, name)
+        except AttributeError:
+            return Pipe.__getattr__(self, name)
+
+    def __repr__(self) -> str:
+        return nn.Module.__repr__(self)
+
+    # --- parameters -----------------------------------------------------------------------------------------------
+
+    def all_parameters(self) -> Iterator[nn.Parameter]:
+        """Yield the parameters of this model and of every model upstream, each once, through junctions too."""
+        seen: set[int] = set()
+        for pipe in upstream_pipes(self):
+            for parameter in pipe.parameters() if isinstance(pipe, nn.Module) else ():
+                if id(parameter) not in seen:
+                    seen.add(id(parameter))
+                    yield parameter
+
+    def freeze(self, *names: str) -> None:
+        """Keep parameters from being trained: all of this model, or those of the named submodules or parameters.
+
+        Raises:
+            ValueError: no parameter has such a name or stands below it.
+
+        Example:
+            >>> model = fw.Model(torch.nn.Linear(2, 1), in_columns=["x"], out_columns=["y"])
+            >>> model.freeze("module.bias")
+            >>> [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+            ['module.weight']
+        """
+        self._set_trained(names, trained=False)
+
+    def unfreeze(self, *names: str) -> None:
+        """Let parameters be trained again: all of this model, or those of the named submodules or parameters.
+
+        Raises:
+            ValueError: no parameter has such a name or stands below it.
+        """
+        self._set_trained(names, trained=True)
+
+    def _set_trained(self, names: tuple[str, ...], *, trained: bool) -> None:
+        parameters = dict(self.named_parameters())
+        for name in names:
+            if not any(_is_below(known, name) for known in parameters):
+                raise ValueError(f"{self.describe()}: no parameter {name!r}; parameters are {list(parameters)}.")
+        for known, parameter in parameters.items():
+            if not names or any(_is_below(known, name) for name in names):
+                parameter.requires_grad_(trained)
+
+
+def _is_below(known: str, name: str) -> bool:
+    return known == name or known.startswith(f"{name}.")
+
+
+def upstream_pipes(pipe: Pipe) -> Iterator[Pipe]:
+    """Yield the pipe and everything upstream, along every component of a junction."""
+    for stage in chain(pipe):
+        yield stage
+        if isinstance(stage, Junction):
+            for component in stage.components.values():
+                yield from upstream_pipes(component)
