@@ -113,8 +113,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "testing":  # a module to name in full: fw.testing.PipeContract
-        return importlib.import_module("fireworks.testing")
+    if name in {"errors", "testing"}:  # modules to name in full: fw.errors.StateError, fw.testing.PipeContract
+        return importlib.import_module(f"fireworks.{name}")
     if name not in _PUBLIC:
         from fireworks.errors import did_you_mean
 

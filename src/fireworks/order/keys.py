@@ -47,8 +47,9 @@ def keys(seed: int, stage: str, epoch: int, start: int, stop: int) -> Keys:
 def permutation(words: Keys) -> Positions:
     """Return the positions sorted by (key, position).
 
-    Sorts words that carry the high bits of the key and the position in the low bits, which is 2.5 times as quick as
-    sorting the keys with their positions, then puts right the few runs whose high bits are equal.
+    Sorts words that carry the high bits of the key, and the position in the low ones, then puts right the few runs
+    whose high bits are equal. NumPy sorts 16-bit digits by counting them; what is left to sort after the highest digit
+    is nearly in order, and its stable sort is quick at that. One thread, so a busy machine does not slow it down.
 
     Shapes:
         ``(rows,)`` of uint64 -> ``(rows,)`` of int64.
@@ -60,9 +61,9 @@ def permutation(words: Keys) -> Positions:
     count = len(words)
     position_bits = np.uint64(max(1, (count - 1).bit_length()))
     mask = (np.uint64(1) << position_bits) - np.uint64(1)
-    packed = words & ~mask
-    packed |= np.arange(count, dtype=np.uint64)
-    packed.sort()
+    packed = (words & ~mask) | np.arange(count, dtype=np.uint64)
+    packed = packed[np.argsort((packed >> np.uint64(48)).astype(np.uint16), kind="stable")]
+    packed.sort(kind="stable")
     order = (packed & mask).astype(np.int64)
     packed >>= position_bits
     tied = packed[1:] == packed[:-1]

@@ -43,7 +43,8 @@ class Shuffle(OrderStage):
     def __init__(self, input: Pipe, seed: int, *, name: str | None = None) -> None:
         self.seed = check_seed(seed, where="shuffle")
         super().__init__(input)
-        self.stage = stage_name(input, "shuffle", name)
+        self.stage = stage_name(self.upstream, "shuffle", name)
+        self._named = "" if name is None else f", name={name!r}"
         self._forget()
 
     def _forget(self) -> None:
@@ -57,8 +58,7 @@ class Shuffle(OrderStage):
         return True
 
     def describe(self) -> str:  # noqa: D102
-        named = "" if self.stage.startswith("shuffle:") else f", name={self.stage!r}"
-        return f"Shuffle(seed={self.seed}{named})"
+        return f"Shuffle(seed={self.seed}{self._named})"
 
     def num_items_out(self, num_items: int) -> int:  # noqa: D102
         return num_items

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from fractions import Fraction
 from functools import cached_property
 from typing import Any, ClassVar, final
 
@@ -27,9 +27,10 @@ def part_sizes(count: int, fractions: Sequence[float]) -> list[int]:
         >>> part_sizes(10, [0.75, 0.25]), part_sizes(7, [0.8, 0.2])
         ([8, 2], [6, 1])
     """
-    # Rounding to 9 digits keeps 0.7 + 0.2 + 0.1 from deciding by the last bit of a product.
-    exact = [round(count * fraction, 9) for fraction in fractions]
-    sizes = [math.floor(share) for share in exact]
+    # As they were written, 0.7 and not 0.69999999999999996, so that no last bit of a product decides.
+    shares = [Fraction(str(float(fraction))) for fraction in fractions]
+    exact = [count * share / sum(shares) for share in shares]
+    sizes = [int(share) for share in exact]
     by_remainder = sorted(range(len(sizes)), key=lambda part: (sizes[part] - exact[part], part))
     for part in by_remainder[: count - sum(sizes)]:
         sizes[part] += 1
@@ -93,6 +94,7 @@ class Part(OrderStage):
                 "the parts. Split first, then shuffle each part."
             )
         self.stage = stage_name(input, "split", name)
+        self._named = "" if name is None else f", name={name!r}"
         count = len(input)
         if not part_sizes(count, self.fractions)[number]:
             raise ValueError(
@@ -101,7 +103,7 @@ class Part(OrderStage):
 
     def describe(self) -> str:  # noqa: D102
         shares = ", ".join(f"{fraction:g}" for fraction in self.fractions)
-        return f"Split({shares}, seed={self.seed})[{self.number}]"
+        return f"Split({shares}, seed={self.seed}{self._named})[{self.number}]"
 
     def num_items_out(self, num_items: int) -> int:  # noqa: D102
         return part_sizes(num_items, self.fractions)[self.number]

@@ -1,0 +1,331 @@
+"""The trainer: what it computes, where it stands, and that it goes on to the same bytes."""
+
+import pytest
+import torch
+from ignite.engine import Events
+from ignite.metrics import Accuracy
+from torch.nn.functional import cross_entropy
+
+import fireworks as fw
+from fireworks._internal.current import current_trial
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+def make_data(num_rows=40):
+    generator = torch.Generator().manual_seed(5)
+    x = torch.randn(num_rows, 3, generator=generator)
+    return fw.source({"x": x, "label": (x.sum(dim=1) > 0).long()})
+
+
+def accuracy(rows):
+    return (rows["logits"].argmax(dim=1) == rows["label"]).float()
+
+
+def jitter(rows, generator):
+    return rows.assign(x=rows["x"] + 0.1 * torch.randn(rows["x"].shape, generator=generator))
+
+
+def scatter(rows, generator):
+    return rows.assign(x=2 * torch.randn(rows["x"].shape, generator=generator))
+
+
+def is_large(rows):
+    return rows["x"][:, 0] > -0.5
+
+
+def make_trainer(batches=None, **changes):
+    fw.seed_everything(3)
+    net = torch.nn.Sequential(
+        torch.nn.Linear(3, 8), torch.nn.BatchNorm1d(8), torch.nn.Dropout(0.3), torch.nn.Linear(8, 2)
+    )
+    model = fw.Model(net, in_columns=["x"], out_columns=["logits"])
+    arguments = {
+        "loss": (cross_entropy, "logits", "label"),
+        "optimizer": lambda parameters: torch.optim.Adam(parameters, lr=0.01),
+        "metrics": {"accuracy": accuracy},
+        "validation": make_data(20).batch(8),
+    }
+    if batches is None:
+        batches = make_data().map(jitter, seed=1).shuffle(seed=0).batch(8)
+    return fw.Trainer(model, batches, **(arguments | changes))
+
+
+def same_bytes(one, other):
+    left, right = one.state_dict(), other.state_dict()
+    assert left["history"] == right["history"]
+    for name, tensor in left["models"][0].items():
+        assert torch.equal(tensor, right["models"][0][name]), name
+    for number, slots in left["optimizer"]["state"].items():
+        for slot, tensor in slots.items():
+            assert torch.equal(tensor, right["optimizer"]["state"][number][slot])
+    assert torch.equal(left["generators"]["torch"], right["generators"]["torch"])
+
+
+class StopHere(Exception):
+    pass
+
+
+def stop_after(trainer, num_batches):
+    def handler(engine):
+        if trainer.iteration == num_batches:
+            raise StopHere
+
+    trainer.engine.add_event_handler(Events.ITERATION_COMPLETED, handler)
+
+
+class TestWhatItComputes:
+    def test_it_trains_like_a_loop_written_by_hand(self):
+        data = make_data().shuffle(seed=0).batch(8)
+        fw.seed_everything(3)
+        net = torch.nn.Linear(3, 2)
+        by_hand = torch.nn.Linear(3, 2)
+        by_hand.load_state_dict(net.state_dict())
+        trainer = make_trainer(data)
+        trainer = fw.Trainer(
+            fw.Model(net, in_columns=["x"], out_columns=["logits"]),
+            data,
+            loss=(cross_entropy, "logits", "label"),
+            optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.1),
+        )
+        trainer.run(max_epochs=3)
+        optimizer = torch.optim.SGD(by_hand.parameters(), lr=0.1)
+        losses = []
+        for epoch in range(3):
+            total, rows = 0.0, 0
+            for batch in data.at_epoch(epoch):
+                optimizer.zero_grad()
+                loss = cross_entropy(by_hand(batch["x"]), batch["label"])
+                loss.backward()
+                optimizer.step()
+                total, rows = total + loss.item() * len(batch), rows + len(batch)
+            losses.append(total / rows)
+        assert torch.equal(net.weight, by_hand.weight)
+        assert [values["loss"] for values in trainer.history] == pytest.approx(losses)
+
+    def test_means_are_over_rows_not_over_batches(self):
+        data = make_data(10)
+        trainer = make_trainer(data.batch(8))
+        trainer.model.eval()
+        with torch.no_grad():
+            whole = trainer.model(data.to_message())
+        expected = {
+            "loss": float(cross_entropy(whole["logits"], whole["label"])),
+            "accuracy": float(accuracy(whole).mean()),
+        }
+        assert trainer.evaluate(data.batch(8)) == pytest.approx(expected)
+        assert trainer.evaluate(data.batch(3)) == pytest.approx(expected)
+
+    def test_history_has_a_line_per_epoch(self):
+        history = make_trainer().run(max_epochs=2)
+        assert [values["epoch"] for values in history] == [0, 1]
+        assert list(history[0]) == ["epoch", "loss", "accuracy", "validation_loss", "validation_accuracy"]
+
+    def test_an_ignite_metric_is_computed_for_both_parts(self):
+        metric = Accuracy(output_transform=lambda rows: (rows["logits"], rows["label"]))
+        history = make_trainer(metrics={"ours": accuracy, "theirs": metric}).run(max_epochs=2)
+        for values in history:
+            assert values["theirs"] == pytest.approx(values["ours"])
+            assert values["validation_theirs"] == pytest.approx(values["validation_ours"])
+
+    def test_evaluation_changes_nothing(self):
+        trainer, alone = make_trainer(), make_trainer()
+        trainer.run(max_epochs=1)
+        before = torch.get_rng_state()
+        trainer.evaluate(make_data().batch(7))
+        assert torch.equal(torch.get_rng_state(), before)
+        assert trainer.model.training
+        alone.validation = None
+        alone.history = []
+        fw.seed_everything(3)
+        other = make_trainer()
+        other.run(max_epochs=1)
+        same_bytes(trainer, other)
+
+    def test_frozen_parameters_stay(self):
+        fw.seed_everything(0)
+        first = fw.Model(torch.nn.Linear(3, 4), in_columns=["x"], out_columns=["hidden"])
+        last = fw.Model(torch.nn.Linear(4, 2), in_columns=["hidden"], out_columns=["logits"], input=first)
+        first.freeze()
+        before = first.module.weight.clone(), last.module.weight.clone()
+        fw.Trainer(
+            last,
+            make_data().batch(8),
+            loss=(cross_entropy, "logits", "label"),
+            optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.1),
+        ).run(max_epochs=1)
+        assert torch.equal(first.module.weight, before[0])
+        assert not torch.equal(last.module.weight, before[1])
+
+    def test_models_upstream_are_trained(self):
+        fw.seed_everything(0)
+        first = fw.Model(torch.nn.Linear(3, 4), in_columns=["x"], out_columns=["hidden"])
+        last = fw.Model(torch.nn.Linear(4, 2), in_columns=["hidden"], out_columns=["logits"], input=first)
+        before = first.module.weight.clone()
+        trainer = fw.Trainer(
+            last,
+            make_data().batch(8),
+            loss=(cross_entropy, "logits", "label"),
+            optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.1),
+        )
+        trainer.run(max_epochs=1)
+        assert not torch.equal(first.module.weight, before)
+        assert len(trainer.state_dict()["models"]) == 2
+
+    def test_epochs_of_different_length_are_each_whole(self):
+        batches = make_data().map(scatter, seed=1).filter(is_large).batch(4)
+        seen = []
+        trainer = make_trainer(batches)
+        trainer.engine.add_event_handler(
+            Events.ITERATION_COMPLETED, lambda engine: seen.append((trainer.epoch, len(engine.state.output)))
+        )
+        trainer.run(max_epochs=3)
+        assert seen == [(epoch, len(batch)) for epoch in range(3) for batch in batches.at_epoch(epoch)]
+        assert len({sum(n for e, n in seen if e == epoch) for epoch in range(3)}) > 1
+
+    def test_values_are_logged_into_the_current_trial(self):
+        class Log:
+            def __init__(self):
+                self.seen = []
+
+            def log_metric(self, name, value, step=None):
+                self.seen.append((name, step))
+
+        log = Log()
+        token = current_trial.set(log)
+        try:
+            make_trainer(validation=None).run(max_epochs=2)
+        finally:
+            current_trial.reset(token)
+        assert log.seen == [("loss", 0), ("accuracy", 0), ("loss", 1), ("accuracy", 1)]
+
+
+class TestGoingOn:
+    def test_two_runs_give_the_same_bytes(self):
+        one, other = make_trainer(), make_trainer()
+        one.run(max_epochs=2)
+        fw.seed_everything(3)
+        other = make_trainer()
+        other.run(max_epochs=2)
+        same_bytes(one, other)
+
+    @pytest.mark.parametrize("stop", [1, 4, 5, 6, 9, 10])
+    @pytest.mark.parametrize("kind", ["indexed", "stream"])
+    def test_a_state_saved_at_any_batch_resumes_to_the_same_bytes(self, stop, kind, tmp_path):
+        def batches():
+            data = make_data().map(jitter, seed=1)
+            return data.shuffle(seed=0).batch(8) if kind == "indexed" else data.filter(is_large).batch(6)
+
+        whole = make_trainer(batches())
+        whole.run(max_epochs=3)
+        stopped = make_trainer(batches())
+        stop_after(stopped, stop)
+        with pytest.raises(StopHere):
+            stopped.run(max_epochs=3)
+        fw.Scaffold(trainer=stopped).save(tmp_path)
+        resumed = make_trainer(batches())
+        torch.rand(17)  # the generators stand elsewhere; the state brings them back
+        fw.Scaffold(trainer=resumed).load(tmp_path)
+        resumed.run(max_epochs=3)
+        same_bytes(whole, resumed)
+
+    def test_a_run_in_two_parts_is_the_same_run(self):
+        whole = make_trainer()
+        whole.run(max_epochs=3)
+        fw.seed_everything(3)
+        parts = make_trainer()
+        parts.run(max_epochs=1)
+        parts.run(max_epochs=3)
+        assert parts.run(max_epochs=3) == whole.history
+        same_bytes(whole, parts)
+
+    def test_a_failed_step_is_done_again(self):
+        failures = [True]
+
+        def fails_once(rows):
+            if failures and len(trainer.history) == 1:
+                failures.pop()
+                raise StopHere
+            return cross_entropy(rows["logits"], rows["label"])
+
+        trainer = make_trainer(make_data().shuffle(seed=0).batch(8), loss=fails_once)
+        seen = []
+        trainer.engine.add_event_handler(
+            Events.ITERATION_COMPLETED, lambda engine: seen.append(engine.state.output["x"][0, 0].item())
+        )
+        with pytest.raises(StopHere):
+            trainer.run(max_epochs=2)
+        trainer.run(max_epochs=2)
+        expected = [b["x"][0, 0].item() for e in range(2) for b in make_data().shuffle(seed=0).batch(8).at_epoch(e)]
+        assert seen == expected
+
+    def test_a_state_of_other_data_is_refused(self, tmp_path):
+        stopped = make_trainer()
+        stop_after(stopped, 2)
+        with pytest.raises(StopHere):
+            stopped.run(max_epochs=1)
+        fw.Scaffold(trainer=stopped).save(tmp_path)
+        other = make_trainer(make_data().map(jitter, seed=1).shuffle(seed=9).batch(8))
+        before = other.model.state_dict()["module.0.weight"].clone()
+        with pytest.raises(fw.errors.StateError, match=r"Shuffle\(seed=0\), it is Shuffle\(seed=9\)"):
+            fw.Scaffold(trainer=other).load(tmp_path)
+        assert torch.equal(other.model.state_dict()["module.0.weight"], before)
+
+
+class TestBadInput:
+    def test_a_label_outside_the_classes_is_named(self):
+        data = fw.source({"x": torch.zeros(4, 3), "label": torch.tensor([0, 1, 7, -2])})
+        with pytest.raises(
+            fw.errors.ColumnValueError,
+            match=r"column 'label' has 2 labels outside 0 to 1, the classes of 'logits': \[7, -2\] in rows \[2, 3\]",
+        ):
+            make_trainer(data.batch(4)).run(max_epochs=1)
+
+    def test_another_error_of_the_loss_comes_through(self):
+        with pytest.raises(RuntimeError, match="multi-target not supported"):
+            make_trainer(loss=(cross_entropy, "logits", "x")).run(max_epochs=1)
+
+    def test_a_plain_module_is_refused(self):
+        with pytest.raises(TypeError, match=r"model must be a fw\.Model; got Linear"):
+            fw.Trainer(torch.nn.Linear(1, 1), make_data().batch(2), loss=accuracy, optimizer=torch.optim.SGD)
+
+    def test_rows_are_refused(self):
+        with pytest.raises(TypeError, match=r"batches gives single rows .* put \.batch\(256\) behind it"):
+            make_trainer(make_data())
+
+    def test_no_pipe_is_refused(self):
+        with pytest.raises(TypeError, match="validation must be a pipe; got list"):
+            make_trainer(validation=[1])
+
+    @pytest.mark.parametrize("loss", ["mse", (cross_entropy, "logits"), (1, "a", "b")])
+    def test_no_loss_is_refused(self, loss):
+        with pytest.raises(TypeError, match="loss must be a function, or"):
+            make_trainer(loss=loss)
+
+    def test_a_loss_per_row_is_refused(self):
+        with pytest.raises(TypeError, match=r"the loss must be one number, a tensor without dimensions; got shape \(8,\)"):
+            make_trainer(loss=accuracy).run(max_epochs=1)
+
+    def test_a_metric_that_is_no_function_is_refused(self):
+        with pytest.raises(TypeError, match="metric 'accuracy' must be a function of a message or an ignite Metric"):
+            make_trainer(metrics={"accuracy": 3})
+
+    def test_a_metric_of_one_number_is_refused(self):
+        with pytest.raises(fw.errors.ColumnLengthError, match=r"metric 'm' must give one value per row, shape \(8,\)"):
+            make_trainer(metrics={"m": lambda rows: accuracy(rows).mean()}).run(max_epochs=1)
+
+    def test_an_optimizer_that_is_none_is_refused(self):
+        with pytest.raises(TypeError, match="optimizer must be an optimizer or a function of the parameters; got 'Adam'"):
+            make_trainer(optimizer="Adam")
+        with pytest.raises(TypeError, match="the optimizer function must return an optimizer; got list"):
+            make_trainer(optimizer=list)
+
+    def test_nothing_to_train_is_refused(self):
+        model = fw.Model(torch.nn.Linear(3, 2), in_columns=["x"], out_columns=["logits"])
+        model.freeze()
+        with pytest.raises(ValueError, match="nothing to train"):
+            fw.Trainer(model, make_data().batch(2), loss=accuracy, optimizer=torch.optim.SGD)
+
+    def test_a_negative_number_of_epochs_is_refused(self):
+        with pytest.raises(ValueError, match=r"Trainer\.run: max_epochs must be an int of at least 0; got -1"):
+            make_trainer().run(max_epochs=-1)
