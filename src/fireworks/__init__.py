@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from fireworks.core.source import Source
     from fireworks.core.stages import OrderStage, RowStage
     from fireworks.core.state import Scaffold, Stateful
+    from fireworks.database import DBPipe, TablePipe
+    from fireworks.experiment import Experiment, Trial
     from fireworks.formats.memory import IterableSource, MemorySource, SequenceSource, source
     from fireworks.junctions.zip import Zip
     from fireworks.message import Field, Message, Schema, TensorArray, TensorDtype, concat
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "AtEpoch": "fireworks.core.iterator",
     "Batch": "fireworks.transforms.batch",
+    "DBPipe": "fireworks.database",
+    "Experiment": "fireworks.experiment",
     "Field": "fireworks.message",
     "Filter": "fireworks.transforms.filter",
     "IterableSource": "fireworks.formats.memory",
@@ -61,11 +65,13 @@ _PUBLIC = {
     "Shuffle": "fireworks.order.shuffle",
     "Source": "fireworks.core.source",
     "Stateful": "fireworks.core.state",
+    "TablePipe": "fireworks.database",
     "Take": "fireworks.transforms.take",
     "TensorArray": "fireworks.message",
     "TensorDtype": "fireworks.message",
     "Tensors": "fireworks.transforms.tensors",
     "Trainer": "fireworks.training.trainer",
+    "Trial": "fireworks.experiment",
     "Zip": "fireworks.junctions.zip",
     "concat": "fireworks.message",
     "recursive": "fireworks.core.recursion",
@@ -76,6 +82,8 @@ _PUBLIC = {
 __all__ = [
     "AtEpoch",
     "Batch",
+    "DBPipe",
+    "Experiment",
     "Field",
     "Filter",
     "IterableSource",
@@ -98,11 +106,13 @@ __all__ = [
     "Shuffle",
     "Source",
     "Stateful",
+    "TablePipe",
     "Take",
     "TensorArray",
     "TensorDtype",
     "Tensors",
     "Trainer",
+    "Trial",
     "Zip",
     "__version__",
     "concat",

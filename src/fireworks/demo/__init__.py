@@ -1,0 +1,1 @@
+"""Worked examples that run from the installed package; each file is made to be copied."""
