@@ -1,5 +1,6 @@
 """What every doctest finds without importing it: ``fw``, ``torch``, ``np`` and ``pd``."""
 
+import os
 from typing import Any
 
 import numpy as np
@@ -13,3 +14,9 @@ import fireworks as fw
 @pytest.fixture(autouse=True)
 def _names_for_doctests(doctest_namespace: dict[str, Any]) -> None:
     doctest_namespace.update(fw=fw, torch=torch, np=np, pd=pd)
+
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Tests side by side share the cores; torch's threads would only wait for each other.
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)
