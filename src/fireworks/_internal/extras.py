@@ -26,7 +26,6 @@ def need(module: str, *, extra: str, user: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        package = module.partition(".")[0]
         raise MissingExtraError(
-            f"{user} needs {package}, which is not installed. Run: pip install 'fireworks-torch[{extra}]'."
+            f"{user} needs {error.name or module}, which is not installed. Run: pip install 'fireworks-torch[{extra}]'."
         ) from error

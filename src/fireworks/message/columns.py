@@ -54,7 +54,8 @@ def as_column(name: str, value: Any) -> Column:
                 f"Message: column {name!r} is a tensor of layout {value.layout}, which has no rows to slice; "
                 "pass tensor.to_dense()."
             )
-        return value
+        # a conjugate or a negative that torch has put off: NumPy can't read it
+        return value.resolve_conj().resolve_neg() if value.is_conj() or value.is_neg() else value
     if isinstance(value, np.ndarray):
         return _of_array(name, value)
     is_table = isinstance(value, Mapping) or hasattr(value, "columns")
@@ -79,9 +80,8 @@ def _of_array(name: str, array: np.ndarray[Any, Any]) -> Column:
         )
     if kind in "biufc" and not isinstance(array, np.ma.MaskedArray):
         return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
-    return _through_pandas(
-        array.tolist() if kind in "ST" else array
-    )  # S and T: text of NumPy's own, which pandas lacks
+    # S and T are NumPy's own bytes and texts, which pandas lacks
+    return _through_pandas(array.tolist() if kind in "ST" else array)
 
 
 def _through_pandas(value: Any) -> Column:

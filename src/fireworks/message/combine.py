@@ -26,7 +26,7 @@ def concat(messages: Iterable[Message]) -> Message:
     """
     parts = [message for message in messages if message.columns]
     if len(parts) <= 1:
-        return parts[0] if parts else Message()
+        return Message(parts[0] if parts else None)
     names = parts[0].columns
     for number, part in enumerate(parts):
         if part.keys() != names and set(part.columns) != set(names):

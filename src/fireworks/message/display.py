@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 
 from fireworks.message.columns import Column, field_of
+from fireworks.message.tensor_array import row_text
 
 _EDGE_ROWS = 5
 _CELL_WIDTH = 28
@@ -17,16 +18,14 @@ def render(columns: Mapping[str, Column], num_rows: int) -> str:
     title = f"Message of {num_rows:,} row{'' if num_rows == 1 else 's'}"
     if not columns:
         return f"{title}, no columns"
-    head = list(range(num_rows))
     gap = num_rows > 2 * _EDGE_ROWS
-    if gap:
-        head = [*range(_EDGE_ROWS), *range(num_rows - _EDGE_ROWS, num_rows)]
+    head = [*range(_EDGE_ROWS), *range(num_rows - _EDGE_ROWS, num_rows)] if gap else [*range(num_rows)]
     table = [["", *map(str, head)]]
     for name, column in columns.items():
         kind = str(field_of(name, column)).removeprefix(f"{name}: ")
         if isinstance(column, torch.Tensor) and column.device.type != "cpu":
             kind += f" on {column.device}"
-        table.append([name, *(_cell(column[i]) for i in head)])
+        table.append([_one_line(name), *(_cell(column[i]) for i in head)])
         table[-1].insert(1, kind)
     table[0].insert(1, "")
     widths = [max(map(len, cells)) for cells in table]
@@ -41,15 +40,11 @@ def render(columns: Mapping[str, Column], num_rows: int) -> str:
 
 def _cell(value: object) -> str:
     if isinstance(value, torch.Tensor):
-        value = value.item() if value.dim() == 0 else _nested(value)
+        value = value.item() if value.dim() == 0 else row_text(value)
     text = f"{value:.6g}" if isinstance(value, float) else str(value)
-    text = text.replace("\n", " ")
+    text = _one_line(text[: _CELL_WIDTH + 1])
     return text if len(text) <= _CELL_WIDTH else text[: _CELL_WIDTH - 1] + "…"
 
 
-def _nested(row: torch.Tensor) -> str:
-    if row.dim() > 1:
-        return f"[{'x'.join(map(str, row.shape))} values]"
-    shown = row[:4].tolist()
-    inside = ", ".join(f"{value:.4g}" if isinstance(value, float) else str(value) for value in shown)
-    return f"[{inside}{', …' if len(row) > len(shown) else ''}]"
+def _one_line(text: str) -> str:
+    return "".join(letter if letter.isprintable() else " " for letter in text)

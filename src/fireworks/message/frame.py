@@ -7,24 +7,26 @@ from collections.abc import Mapping
 import pandas as pd
 
 from fireworks.errors import ColumnTypeError
-from fireworks.message.columns import Column, as_column, to_pandas_array
+from fireworks.message.columns import Column, as_column, to_series
 
 
 def frame_of_columns(columns: Mapping[str, Column], num_rows: int) -> pd.DataFrame:
     """Return a frame that shares memory with the columns; write to a shallow copy of it, never to itself."""
-    series = {name: pd.Series(to_pandas_array(column), copy=False) for name, column in columns.items()}
+    series = {name: to_series(name, column) for name, column in columns.items()}
     return pd.DataFrame(series, index=pd.RangeIndex(num_rows), copy=False)
 
 
 def columns_of_frame(frame: pd.DataFrame) -> dict[str, Column]:
     """Return the columns of a frame; an index that says something becomes the first columns.
 
+    An index of integers without a name says nothing: it numbers the rows of some earlier frame.
+
     Raises:
         ColumnTypeError: a column or an index level has no name that is text, or a name occurs twice.
     """
     index = frame.index
-    if isinstance(index, pd.RangeIndex) and index.name is None:
-        parts = {}
+    if index.nlevels == 1 and index.name is None and pd.api.types.is_integer_dtype(index.dtype):
+        parts = {}  # row numbers; after a filter pandas may or may not keep them as a range, and columns must not depend on it
     else:
         parts = {
             str(name) if name is not None else f"index{level or ''}": index.get_level_values(level)

@@ -9,9 +9,12 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 import torch
+from pandas.api.extensions import ExtensionArray
 
 from fireworks.errors import RowIndexError
 from fireworks.message.columns import Positions
+
+_MANY = (list, tuple, range, np.ndarray, torch.Tensor, pd.Series, pd.Index, ExtensionArray)
 
 Rows: TypeAlias = "int | slice | Sequence[int] | Sequence[bool] | np.ndarray[Any, Any] | torch.Tensor | pd.Series[Any]"
 
@@ -40,17 +43,20 @@ def as_rows(key: Any, num_rows: int, *, where: str = "Message", item: str = "row
         if step > 0:
             return slice(start, max(start, stop), step)
         return np.arange(start, stop, step, dtype=np.int64)
-    if not isinstance(key, (list, tuple, range, np.ndarray, torch.Tensor, pd.Series, pd.Index)) or _is_scalar(key):
+    if not isinstance(key, _MANY) or (isinstance(key, (np.ndarray, torch.Tensor)) and key.ndim == 0):
         try:
-            position = operator.index(key)
+            position = operator.index(_no_bool(key))
         except TypeError:
             raise TypeError(
-                f"{where}: {item}s are named by ints, slices, lists, masks or a column name; "
+                f"{where}: {_plural(item)} are named by ints, slices, lists, masks or a column name; "
                 f"got {key!r:.60} of type {type(key).__name__}."
             ) from None
-        return _in_range(np.array([position], dtype=np.int64), num_rows, where, item)
-    array = _as_array(key)
-    if array.dtype == bool:
+        if not -num_rows <= position < num_rows:
+            raise _past_the_end(position, num_rows, where, item)
+        position %= num_rows
+        return slice(position, position + 1, 1)
+    array = _as_array(key, where)
+    if array.dtype == bool and array.ndim == 1:
         if len(array) != num_rows:
             raise RowIndexError(
                 f"{where}: a mask needs one value per {item}; it has {len(array)}, there are {num_rows}."
@@ -58,25 +64,36 @@ def as_rows(key: Any, num_rows: int, *, where: str = "Message", item: str = "row
         return np.flatnonzero(array)
     if array.dtype.kind not in "iu" or array.ndim != 1:
         raise TypeError(f"{where}: expected a list of ints or booleans; got {key!r:.60}.")
-    return _in_range(array.astype(np.int64), num_rows, where, item)
+    return _in_range(array, num_rows, where, item)
 
 
-def _is_scalar(key: Any) -> bool:
-    return isinstance(key, (np.ndarray, torch.Tensor)) and key.ndim == 0
+def _no_bool(key: Any) -> Any:
+    return None if isinstance(key, bool) or getattr(key, "dtype", None) == torch.bool else key  # True is not row 1
 
 
-def _as_array(key: Any) -> np.ndarray[Any, Any]:
+def _as_array(key: Any, where: str) -> np.ndarray[Any, Any]:
     if isinstance(key, torch.Tensor):
-        return np.asarray(key.detach().cpu().numpy())
-    if isinstance(key, (pd.Series, pd.Index)) and key.hasnans:
-        raise TypeError("Message: a mask or a list of rows can't have missing values; fill them first.")
-    array = np.asarray(key, dtype=bool if isinstance(key, pd.Series) and key.dtype == "boolean" else None)
+        array: np.ndarray[Any, Any] = key.numpy(force=True)
+    else:
+        if isinstance(key, (pd.Series, pd.Index, ExtensionArray)) and pd.isna(key).any():
+            raise TypeError(f"{where}: a mask or a list of rows can't have missing values; fill them first.")
+        array = np.asarray(key, dtype=bool if getattr(key, "dtype", None) == "boolean" else None)
     return array.astype(np.int64) if array.size == 0 and array.dtype != bool else array
 
 
-def _in_range(positions: Positions, num_rows: int, where: str, item: str) -> Positions:
-    low, high = (int(positions.min()), int(positions.max())) if len(positions) else (0, -1)
+def _in_range(array: np.ndarray[Any, Any], num_rows: int, where: str, item: str) -> Positions:
+    positions = array.astype(np.int64)
+    if not len(positions) or positions.view(np.uint64).max() < num_rows:  # as unsigned, a negative number is huge
+        return positions
+    low, high = int(array.min()), int(array.max())
     if low < -num_rows or high >= num_rows:
-        worst = low if low < -num_rows else high
-        raise RowIndexError(f"{where}: {item} {worst} is past the end; there are {num_rows} {item}s.")
-    return np.where(positions < 0, positions + num_rows, positions) if low < 0 else positions
+        raise _past_the_end(low if low < -num_rows else high, num_rows, where, item)
+    return np.where(positions < 0, positions + num_rows, positions)
+
+
+def _past_the_end(position: int, num_rows: int, where: str, item: str) -> RowIndexError:
+    return RowIndexError(f"{where}: {item} {position} is past the end; there are {num_rows} {_plural(item)}.")
+
+
+def _plural(item: str) -> str:
+    return "batches" if item == "batch" else f"{item}s"

@@ -21,9 +21,9 @@ class Message:
     """An ordered set of named columns of equal length; a column is a tensor or a pandas-style column.
 
     Only a ``torch.Tensor`` becomes a tensor column, whose first dimension counts the rows; every other column keeps
-    the type that pandas would give it. Nothing is copied on the way in, and slices share memory with the message
-    that they are cut from, as NumPy's do; indexing by a list or a mask copies. No method changes a message except
-    assigning and deleting a column, and these never change another message.
+    the type that pandas would give it. Tensors and arrays are not copied on the way in, and a row or a slice shares
+    memory with the message that it is cut from, as in NumPy; indexing by a list or a mask copies. No method changes a
+    message except assigning and deleting a column, and these never change another message.
 
     Args:
         data: A mapping from names to columns, a pandas DataFrame (a meaningful index becomes its first columns), or
@@ -127,6 +127,7 @@ class Message:
     def __delitem__(self, name: str) -> None:
         self.raw(name)
         del self._columns[name]
+        self._num_rows = self._num_rows if self._columns else 0
         self._frame = None
 
     def select(self, *names: str) -> Message:
@@ -135,7 +136,7 @@ class Message:
         Raises:
             ColumnNotFoundError: a name is not there.
         """
-        return Message._of({name: self.raw(name) for name in names}, self._num_rows)
+        return Message._of({name: self.raw(name) for name in names}, self._num_rows if names else 0)
 
     def drop(self, *names: str) -> Message:
         """Return all columns but the named ones, sharing memory.
@@ -145,9 +146,9 @@ class Message:
         """
         for name in names:
             self.raw(name)
-        return Message._of({k: v for k, v in self._columns.items() if k not in names}, self._num_rows)
+        return self.select(*(name for name in self._columns if name not in names))
 
-    def assign(self, **columns: Any) -> Message:
+    def assign(self, /, **columns: Any) -> Message:
         """Return a message with columns added or replaced; the others are shared.
 
         Raises:
@@ -196,8 +197,7 @@ class Message:
         positions = as_rows(rows, self._num_rows)
         if isinstance(positions, slice):
             return self._sliced(positions)
-        stored = {name: _columns.take(column, positions) for name, column in self._columns.items()}
-        return Message._of(stored, len(positions))
+        return Message._of(_columns.take(self._columns, positions), len(positions))
 
     def append(self, other: Message | Mapping[str, Any] | pd.DataFrame) -> Message:
         """Return these rows followed by the other's; see `concat` for many at once."""
@@ -242,8 +242,11 @@ class Message:
         """Return the columns as lists of plain Python values."""
         return {name: list(self[name].tolist()) for name in self._columns}
 
+    def __copy__(self) -> Message:
+        return Message(self)
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return Message._of, (self._columns, self._num_rows)
+        return Message._of, ({name: _columns.compact(c) for name, c in self._columns.items()}, self._num_rows)
 
 
 def _name(name: object) -> str:
