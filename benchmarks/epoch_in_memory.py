@@ -116,7 +116,7 @@ def main() -> None:
     )
     print(table(results, OURS))
     for missing in {"tensordict", "polars"} - {name.partition(":")[0] for name in results}:
-        print(f"\nNot measured: {missing} is not installed (pip install -r benchmarks/peers.txt).")
+        print(f"\nNot measured: {missing} is not installed (pip install 'fireworks-torch[interop]').")
     print()
     for name, goal in GOALS.items():
         ratio = results[OURS].rows_per_s / results[name].rows_per_s

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fireworks.core.chunk import Chunk, join
@@ -22,7 +23,7 @@ class Cursor(ABC):
 
     @abstractmethod
     def read(self, num_rows: int) -> Chunk | None:
-        """Return the next items and move behind them; None at the end.
+        """Return the next items and move behind them; None at the end. An error leaves the cursor where it was.
 
         Args:
             num_rows: At most so many rows, and at least one. A cursor over batches returns one batch, whatever this says.
@@ -37,13 +38,25 @@ class Cursor(ABC):
         """Move to where another cursor over an equal pipe stood."""
 
 
+@contextmanager
+def unmoved_by_errors(cursor: Cursor) -> Iterator[State]:
+    """Give where the cursor stands, and move it back there on an error, so that no row is lost if one goes on."""
+    before = cursor.state_dict()
+    try:
+        yield before
+    except Exception:
+        cursor.load_state_dict(before)
+        raise
+
+
 def read_exactly(cursor: Cursor, num_rows: int) -> Chunk | None:
     """Read ``num_rows`` rows, fewer only at the end; None if there are no more."""
     parts: list[Chunk] = []
     missing = num_rows
-    while missing and (part := cursor.read(missing)) is not None:
-        parts.append(part)
-        missing -= len(part.rows)
+    with unmoved_by_errors(cursor):
+        while missing and (part := cursor.read(missing)) is not None:
+            parts.append(part)
+            missing -= len(part.rows)
     return join(parts) if parts else None
 
 
@@ -64,17 +77,24 @@ class IndexCursor(Cursor):
         if self._pieces is None:
             self._pieces = self._flow.pieces(range(self._position, self._flow.num_items()), self._epoch)
         if self._flow.is_batched:
-            batch = next(self._pieces, None)
+            batch = self._next_piece(self._pieces)
             self._position += batch is not None
             return batch
         if self._ahead is None or self._used == len(self._ahead.rows):
-            self._ahead, self._used = next(self._pieces, None), 0
+            self._ahead, self._used = self._next_piece(self._pieces), 0
             if self._ahead is None:
                 return None
         part = self._ahead.cut(self._used, min(self._used + num_rows, len(self._ahead.rows)))
         self._used += len(part.rows)
         self._position += len(part.rows)
         return part
+
+    def _next_piece(self, pieces: Iterator[Chunk]) -> Chunk | None:
+        try:
+            return next(pieces, None)
+        except Exception:
+            self._pieces = None  # a generator that raised says from then on that it is at its end
+            raise
 
     def state_dict(self) -> State:  # noqa: D102
         return {"position": self._position}
@@ -108,13 +128,13 @@ class BlockCursor(Cursor):
         return part
 
     def _next_block(self) -> bool:
-        before = self._input.state_dict()
-        block = read_exactly(self._input, self._num_rows)
-        if block is None:
-            return False
-        self._number += self._block is not None
-        self._before, self._used = before, 0
-        self._block = self._function(block, self._number)
+        number = self._number + (self._block is not None)
+        with unmoved_by_errors(self._input) as before:
+            block = read_exactly(self._input, self._num_rows)
+            if block is None:
+                return False
+            block = self._function(block, number)
+        self._before, self._number, self._block, self._used = before, number, block, 0
         return True
 
     def state_dict(self) -> State:  # noqa: D102
@@ -136,11 +156,13 @@ class StageCursor(Cursor):
         self._input, self._function, self._number = input, function, 0
 
     def read(self, num_rows: int) -> Chunk | None:  # noqa: D102
-        batch = self._input.read(num_rows)
-        if batch is None:
-            return None
+        with unmoved_by_errors(self._input):
+            batch = self._input.read(num_rows)
+            if batch is None:
+                return None
+            batch = self._function(batch, self._number)
         self._number += 1
-        return self._function(batch, self._number - 1)
+        return batch
 
     def state_dict(self) -> State:  # noqa: D102
         return {"input": self._input.state_dict(), "number": self._number}

@@ -166,11 +166,12 @@ class Flow:
         return self.base.num_rows(self._locate(span, epoch), epoch)
 
     def no_rows(self) -> Message:
-        """Return a message without rows, with the columns wherever they are known or can be had by looking at one row."""
-        if not self.is_indexable or not self.base.num_items():
-            return self.base.no_rows()
-        item = next(self.base.pieces(range(1), 0))
-        return self.run_stages(item.cut(0, 1), 0, 0).message[:0]
+        """Return a message without rows, with the columns that rows would have wherever they can be found out."""
+        if self.is_indexable and self.num_items():
+            return next(self.pieces(range(1), 0)).message[:0]
+        # Nothing to look at: the stages see what there is, a block without rows.
+        nothing = Chunk(self.base.no_rows(), np.empty(0, dtype=np.int64))
+        return self.run_stages(nothing, 0, 0).message if nothing.message.columns else nothing.message
 
     def _locate(self, span: Span, epoch: int) -> Span:
         """Follow positions up through the orders to positions of the base."""

@@ -18,11 +18,15 @@ class Junction(Pipe):
 
     Raises:
         ValueError: there is no component.
-        TypeError: a component is no pipe.
+        TypeError: they come without names, or one is no pipe.
     """
 
     def __init__(self, components: Mapping[str, Pipe]) -> None:
         super().__init__(None)
+        if not isinstance(components, Mapping):
+            raise TypeError(
+                f"{type(self).__name__}: components need names: {{'name': pipe, …}}; got {type(components).__name__}."
+            )
         if not components:
             raise ValueError(f"{type(self).__name__}: at least one component is needed.")
         for name, component in components.items():

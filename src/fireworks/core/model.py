@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch import nn
 
 from fireworks.core.junction import Junction
 from fireworks.core.pipe import Pipe
-from fireworks.core.recursion import chain
+from fireworks.core.recursion import chain, has_own
 from fireworks.core.stages import RowStage
 from fireworks.errors import ColumnLengthError, ColumnNotFoundError, ColumnTypeError
 from fireworks.message import Message
@@ -36,6 +37,7 @@ class Model(nn.Module, RowStage):
     Raises:
         TypeError: ``module`` is no module.
         ValueError: columns are named without a module, or a module without columns.
+        AttributeError: a subclass gives a part the name of something that every model has, such as ``head``.
         ColumnNotFoundError: a message lacks a column that is read.
         ColumnTypeError: a column that is read is no tensor, or the module returns something else than tensors.
         ColumnLengthError: it returns another number of rows, or of tensors, than there are.
@@ -105,9 +107,11 @@ class Model(nn.Module, RowStage):
 
     def __call__(self, message: Message) -> Message:
         """Call the input, if there is one, then this model; module hooks run as ever."""
+        if not isinstance(message, Message):
+            message = Message(message)
         if self.input is not None:
             message = self.input(message)
-        return self.transform(message)
+        return self.checked(self.transform(message), len(message))
 
     def transform(self, rows: Message) -> Message:
         """Run this model alone."""
@@ -119,27 +123,55 @@ class Model(nn.Module, RowStage):
         if "module" not in self._modules:
             return f"{type(self).__name__}()"
         columns = f"{', '.join(self.in_columns)} -> {', '.join(self.out_columns)}"
-        return f"Model({type(self.module).__name__}: {columns})"
+        return f"{type(self).__name__}({type(self.module).__name__}: {columns})"
+
+    def __repr__(self) -> str:
+        return nn.Module.__repr__(self) if self.input is None else Pipe.__repr__(self)
+
+    # --- attributes: our own, then those upstream -----------------------------------------------------------------
 
     def __getattr__(self, name: str) -> Any:
         try:
             return nn.Module.__getattr__(self, name)
         except AttributeError:
+            if not name.startswith("_") and not has_own(self, name):
+                for pipe in list(chain(self))[1:]:
+                    if has_own(pipe, name):
+                        break
+                    if isinstance(pipe, Model) and any(name in each for each in _registered(pipe)):
+                        return nn.Module.__getattr__(pipe, name)
             return Pipe.__getattr__(self, name)
 
-    def __repr__(self) -> str:
-        return nn.Module.__repr__(self)
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, (nn.Module, nn.Parameter)) and (hasattr(Model, name) or name == "input"):
+            raise AttributeError(
+                f"{type(self).__name__}: every model has a {name!r} of its own as a pipe, which would hide the "
+                f"{type(value).__name__}; give that another name, such as {name}_."
+            )
+        super().__setattr__(name, value)
+
+    def register_parameter(self, name: str, param: nn.Parameter | None) -> None:
+        """Register a parameter, whatever has its name upstream."""
+        with _looking_here_only(self):
+            super().register_parameter(name, param)
+
+    def register_buffer(self, name: str, tensor: torch.Tensor | None, persistent: bool = True) -> None:  # noqa: FBT001, FBT002 (torch's signature)
+        """Register a buffer, whatever has its name upstream."""
+        with _looking_here_only(self):
+            super().register_buffer(name, tensor, persistent)
+
+    def add_module(self, name: str, module: nn.Module | None) -> None:
+        """Register a submodule, whatever has its name upstream."""
+        with _looking_here_only(self):
+            super().add_module(name, module)
 
     # --- parameters -----------------------------------------------------------------------------------------------
 
     def all_parameters(self) -> Iterator[nn.Parameter]:
         """Yield the parameters of this model and of every model upstream, each once, through junctions too."""
-        seen: set[int] = set()
-        for pipe in upstream_pipes(self):
-            for parameter in pipe.parameters() if isinstance(pipe, nn.Module) else ():
-                if id(parameter) not in seen:
-                    seen.add(id(parameter))
-                    yield parameter
+        models = [pipe for pipe in upstream_pipes(self) if isinstance(pipe, nn.Module)]
+        found = {id(parameter): parameter for model in models for parameter in model.parameters()}
+        yield from found.values()
 
     def freeze(self, *names: str) -> None:
         """Keep parameters from being trained: all of this model, or those of the named submodules or parameters.
@@ -164,7 +196,7 @@ class Model(nn.Module, RowStage):
         self._set_trained(names, trained=True)
 
     def _set_trained(self, names: tuple[str, ...], *, trained: bool) -> None:
-        parameters = dict(self.named_parameters())
+        parameters = dict(self.named_parameters(remove_duplicate=False))  # a shared one has every name that it is given
         for name in names:
             if not any(_is_below(known, name) for known in parameters):
                 raise ValueError(f"{self.describe()}: no parameter {name!r}; parameters are {list(parameters)}.")
@@ -177,10 +209,34 @@ def _is_below(known: str, name: str) -> bool:
     return known == name or known.startswith(f"{name}.")
 
 
+def _registered(model: nn.Module) -> tuple[Mapping[str, Any], ...]:
+    return model._parameters, model._buffers, model._modules
+
+
+@contextmanager
+def _looking_here_only(model: Model) -> Iterator[None]:
+    """Hide the input from torch, which asks whether a name is taken before it registers it."""
+    hidden = model.__dict__.get("input")
+    object.__setattr__(model, "input", None)
+    try:
+        yield
+    finally:
+        object.__setattr__(model, "input", hidden)
+
+
 def upstream_pipes(pipe: Pipe) -> Iterator[Pipe]:
-    """Yield the pipe and everything upstream, along every component of a junction."""
-    for stage in chain(pipe):
-        yield stage
-        if isinstance(stage, Junction):
-            for component in stage.components.values():
-                yield from upstream_pipes(component)
+    """Yield the pipe and everything upstream, each once: along inputs, components of junctions, models inside models."""
+    seen: set[int] = set()
+    waiting = [pipe]
+    while waiting:
+        stage = waiting.pop()
+        if id(stage) not in seen:
+            seen.add(id(stage))
+            yield stage
+            waiting.extend(reversed(_inputs(stage)))
+
+
+def _inputs(pipe: Pipe) -> list[Pipe]:
+    models = [module for module in pipe.modules() if isinstance(module, Model)] if isinstance(pipe, nn.Module) else []
+    inputs = [each.input for each in [pipe, *models] if each.input is not None]
+    return [*inputs, *pipe.components.values()] if isinstance(pipe, Junction) else inputs

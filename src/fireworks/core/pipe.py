@@ -64,7 +64,7 @@ class Pipe(Fluent, ABC):
     def upstream(self) -> Pipe:
         """The input of a pipe that has one."""
         if self.input is None:
-            raise TypeError(f"{type(self).__name__} has no input.")
+            raise TypeError(f"{type(self).__name__} has no input; pass it a pipe, such as fw.source(…).")
         return self.input
 
     # --- what a kind of pipe says of itself -----------------------------------------------------------------------
@@ -137,7 +137,13 @@ class Pipe(Fluent, ABC):
         Raises:
             NoRandomAccessError: the pipe is a stream.
             RowIndexError: an item past the end.
+            TypeError: the key is a text; a pipe has no columns to take, a message has.
         """
+        if isinstance(key, str):
+            raise TypeError(
+                f"{type(self).__name__}: a pipe is indexed by items, not by columns. Write pipe.select({key!r}) for a "
+                f"pipe of that column, or pipe.to_message()[{key!r}] for its values."
+            )
         self.flow.require_random_access(type(self).__name__ + "[…]")
         item = "batch" if self.is_batched else "row"
         rows = as_rows(key, len(self), where=type(self).__name__, item=item)

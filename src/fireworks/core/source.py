@@ -91,7 +91,12 @@ class _SourceBase(Base):
 
     def pieces(self, span: Span, epoch: int) -> Iterator[Chunk]:  # noqa: ARG002
         for rows in groups(span, _FETCH_ROWS):
-            yield Chunk(self._source.fetch(rows), as_positions(rows))
+            message = self._source.fetch(rows)
+            if len(message) != len(rows):
+                raise ValueError(
+                    f"{self._source.describe()}: fetch was asked for {len(rows)} rows and returned {len(message)}."
+                )
+            yield Chunk(message, as_positions(rows))
 
     def open(self, epoch: int) -> Cursor:  # noqa: ARG002
         return _StreamCursor(self._source)
@@ -114,7 +119,11 @@ class _StreamCursor(Cursor):
         if self._messages is None:
             self._messages = self._source.stream(self._row)
         while self._used == len(self._ahead):
-            following = next(self._messages, None)
+            try:
+                following = next(self._messages, None)
+            except Exception:
+                self._move(self._row)  # a generator that raised says from then on that it is at its end
+                raise
             if following is None:
                 return None
             self._ahead, self._used = following, 0

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
-from typing import ClassVar
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, TypeVar
 
 from fireworks.core.chunk import Chunk
 from fireworks.core.flow import Flow, Order, block_rows
@@ -12,6 +12,8 @@ from fireworks.core.pipe import Pipe
 from fireworks.core.recursion import chain
 from fireworks.errors import ColumnNotFoundError, FireworksError
 from fireworks.message import Message, concat
+
+Result = TypeVar("Result")
 
 _SHOWN_ROWS = 10
 
@@ -51,11 +53,7 @@ class RowStage(Pipe):
 
     def process(self, chunk: Chunk, epoch: int, block: int) -> Chunk:
         """Run this stage on one block; an error leaves with the stage, the user's line and the row numbers on it."""
-        try:
-            return self.run(chunk, epoch, block)
-        except Exception as error:
-            _add_place(error, self, chunk)
-            raise
+        return placing_errors(self, chunk, self.run, chunk, epoch, block)
 
     def run(self, chunk: Chunk, epoch: int, block: int) -> Chunk:  # noqa: ARG002
         """Transform one block and check what came back."""
@@ -90,8 +88,22 @@ class RowStage(Pipe):
         return self.process(Chunk(block, rows), epoch=0, block=number).message
 
 
+def placing_errors(stage: Pipe, chunk: Chunk, function: Callable[..., Result], *args: Any) -> Result:
+    """Return ``function(*args)``; an error leaves with a note of where in the pipeline it happened."""
+    try:
+        return function(*args)
+    except StopIteration as error:
+        # To whoever iterates it would say that the rows are at their end.
+        stopped = RuntimeError(f"{stage.describe()}: the function raised StopIteration.")
+        _add_place(stopped, stage, chunk)
+        raise stopped from error
+    except Exception as error:
+        _add_place(error, stage, chunk)
+        raise
+
+
 def _add_place(error: Exception, stage: Pipe, chunk: Chunk) -> None:
-    """Note on an error where in the pipeline it happened; only the innermost stage does."""
+    """Note the stage, the user's line and the rows on an error; only the innermost stage does."""
     if getattr(error, "__fireworks_place__", False):
         return
     rows = chunk.rows[:_SHOWN_ROWS].tolist()
@@ -121,7 +133,7 @@ class OrderStage(Pipe, Order):
     def __init__(self, input: Pipe) -> None:
         super().__init__(input)
         if type(self).open is Order.open:
-            self.upstream.flow.require_random_access(type(self).__name__)
+            self.upstream.flow.require_random_access(self.random_kind or type(self).__name__)
 
     def make_flow(self) -> Flow:
         """Return the input's flow with this order on it."""

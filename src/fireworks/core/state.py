@@ -6,7 +6,7 @@ import copy
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -15,11 +15,13 @@ import safetensors.torch
 import torch
 
 from fireworks.core.encoding import put_together, take_apart
+from fireworks.core.pipe import Pipe
 from fireworks.errors import StateError, did_you_mean
 
 _FORMAT = "fireworks-state"
 _VERSION = 1
 _MANIFEST = "manifest.json"
+_TENSORS = "tensors-*.safetensors"
 
 
 @runtime_checkable
@@ -56,11 +58,11 @@ class Scaffold:
         True
     """
 
-    def __init__(self, **components: Stateful) -> None:
+    def __init__(self, /, **components: Stateful) -> None:
         if not components:
             raise ValueError("Scaffold: name at least one component, as in Scaffold(model=model).")
         for name, component in components.items():
-            if not isinstance(component, Stateful):
+            if not _has_state(component):
                 raise StateError(
                     f"Scaffold: component {name!r} of type {type(component).__name__} has no state_dict and "
                     "load_state_dict, so it can't be saved. Of a pipe, save its iterator."
@@ -69,6 +71,8 @@ class Scaffold:
 
     def save(self, folder: str | Path) -> None:
         """Save the state of every component into a folder, which is made if it isn't there.
+
+        One process at a time may save into a folder.
 
         Raises:
             StateError: a state holds something that can't be saved; the error names the place. Nothing is written then.
@@ -79,22 +83,21 @@ class Scaffold:
             name: take_apart(component.state_dict(), name, tensors) for name, component in self.components.items()
         }
         data = safetensors.torch.save(tensors)
-        digest = hashlib.sha256(data).hexdigest()
-        file = f"tensors-{digest[:16]}.safetensors"
-        manifest = {
-            "format": _FORMAT,
-            "version": _VERSION,
-            "tensors": {"file": file, "sha256": digest},
-            "components": states,
-        }
+        sha256 = hashlib.sha256(data).hexdigest()
+        file = f"tensors-{sha256[:16]}.safetensors"
+        content = {"tensors": {"file": file, "sha256": sha256}, "components": states}
+        manifest = {"format": _FORMAT, "version": _VERSION, "sha256": _digest(content), **content}
         text = json.dumps(manifest, indent=1, allow_nan=False)
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / file, data)
-        _write(folder / _MANIFEST, text.encode())  # from here on the new state counts
-        for old in folder.glob("tensors-*.safetensors"):
-            if old.name != file:
-                old.unlink()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _write_both(folder, file, data, text.encode())
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"Scaffold: the state can't be saved into {str(folder)!r}: {error.strerror or error}. "
+                "What was saved there before is still whole",
+            ) from error
 
     def load(self, folder: str | Path) -> None:
         """Restore the state of every component from a folder.
@@ -115,15 +118,30 @@ class Scaffold:
             if name not in states:
                 raise StateError(f"Scaffold: {str(folder)!r} holds no component {name!r}; it holds {list(states)}.")
         before = {name: copy.deepcopy(component.state_dict()) for name, component in self.components.items()}
-        for name, component in self.components.items():
-            try:
+        touched: list[str] = []
+        try:
+            for name, component in self.components.items():
+                touched.append(name)
                 component.load_state_dict(states[name])
-            except Exception as error:
-                for earlier, state in before.items():
-                    self.components[earlier].load_state_dict(state)
-                    if earlier == name:
-                        break
-                raise StateError(f"Scaffold: component {name!r} refused its saved state: {error}") from error
+        except BaseException as error:
+            refused = StateError(f"Scaffold: component {touched[-1]!r} refused its saved state: {error}")
+            for name in touched:
+                self._put_back(name, before[name], refused)
+            if not isinstance(error, Exception):
+                raise
+            raise refused from error
+
+    def _put_back(self, name: str, state: Any, refused: StateError) -> None:
+        try:
+            self.components[name].load_state_dict(state)
+        except Exception as error:  # noqa: BLE001 (one that refuses all must not keep the others from their states)
+            refused.add_note(f"Component {name!r} refused its own earlier state too: {error}")
+
+
+def _has_state(component: object) -> bool:
+    # A pipe would answer with the state of a model upstream, which is not the pipe's own.
+    owner = type(component) if isinstance(component, Pipe) else component
+    return hasattr(owner, "state_dict") and hasattr(owner, "load_state_dict")
 
 
 def read_states(folder: str | Path) -> dict[str, Any]:
@@ -139,38 +157,60 @@ def read_states(folder: str | Path) -> dict[str, Any]:
         raise FileNotFoundError(f"Scaffold: no saved state in {str(folder)!r}; {_MANIFEST} is not there.")
     try:
         manifest = json.loads(path.read_bytes())
-        version, file, digest = manifest["version"], manifest["tensors"]["file"], manifest["tensors"]["sha256"]
-        is_ours = manifest["format"] == _FORMAT and Path(file).name == file
-    except (ValueError, KeyError, TypeError) as error:
-        raise StateError(f"Scaffold: {str(path)!r} is damaged, or no manifest of fireworks: {error!r}.") from error
-    if not is_ours:
+    except ValueError as error:
+        raise StateError(f"Scaffold: {str(path)!r} is damaged: {error}.") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != _FORMAT:
         raise StateError(f"Scaffold: {str(path)!r} is no manifest of fireworks.")
-    if version > _VERSION:
+    version = manifest.get("version")
+    if isinstance(version, int) and version > _VERSION:
         raise StateError(
             f"Scaffold: {str(path)!r} has version {version}; this fireworks reads up to {_VERSION}. Upgrade fireworks-torch."
         )
+    content = {name: manifest.get(name) for name in ("tensors", "components")}
+    if version != _VERSION or manifest.get("sha256") != _digest(content):
+        raise StateError(f"Scaffold: {str(path)!r} is damaged: its checksum is not that of its content.")
+    file, sha256 = manifest["tensors"]["file"], manifest["tensors"]["sha256"]
     try:
         data = (folder / file).read_bytes()
     except FileNotFoundError as error:
         raise StateError(f"Scaffold: {str(folder / file)!r} is missing; the manifest names it.") from error
-    if hashlib.sha256(data).hexdigest() != digest:
+    if hashlib.sha256(data).hexdigest() != sha256:
         raise StateError(f"Scaffold: {str(folder / file)!r} is damaged: its checksum is not the manifest's.")
     tensors = safetensors.torch.load(data)
     return {name: put_together(state, tensors) for name, state in manifest["components"].items()}
 
 
-def _write(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def _write_both(folder: Path, file: str, data: bytes, manifest: bytes) -> None:
+    """Write the tensors, then the manifest that names them; the moment it is in place the new state counts."""
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        _write(folder / file, data)
+        _write(folder / _MANIFEST, manifest)
+    finally:
+        _sweep(folder)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what the manifest doesn't name: earlier tensors, and what a failure or a killed process left."""
+    path = folder / _MANIFEST
+    manifest = path.read_bytes() if path.exists() else b""
+    for pattern in (_TENSORS, f".{_TENSORS}-*", f".{_MANIFEST}-*"):
+        for file in folder.glob(pattern):
+            if file.name.encode() not in manifest:
+                file.unlink(missing_ok=True)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file so that it is there whole or not at all; what a failure leaves has a name that `_sweep` knows."""
+    temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    with temporary.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

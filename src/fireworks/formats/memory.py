@@ -11,6 +11,7 @@ import pandas as pd
 from fireworks.core.chunk import Span
 from fireworks.core.pipe import Pipe
 from fireworks.core.source import Source
+from fireworks.errors import SchemaMismatchError
 from fireworks.message import Message, Schema, concat
 
 _ROWS_AT_A_TIME = 1024
@@ -48,8 +49,8 @@ def source(data: Any) -> Pipe:
     if callable(data):
         return IterableSource(data)
     again = ""
-    if hasattr(data, "__iter__"):
-        again = " An iterator can be read only once; pass a function that makes a new one: fw.source(lambda: …)."
+    if hasattr(data, "__iter__") and not isinstance(data, (str, bytes)):
+        again = " Pass a function that begins it anew, because each pass reads it again: fw.source(lambda: …)."
     raise TypeError(
         f"source: expected a message, a DataFrame, a mapping of columns, a sequence of rows or a function that returns "
         f"an iterable of rows; got {type(data).__name__}.{again}"
@@ -105,10 +106,11 @@ class SequenceSource(Source):
     def __init__(self, items: Any) -> None:
         super().__init__()
         self._items = items
+        self._no_rows = rows_to_message([items[0]])[:0] if len(items) else Message()
 
-    @cached_property
+    @property
     def schema(self) -> Schema:  # noqa: D102
-        return rows_to_message([self._items[0]]).schema if len(self._items) else Message().schema
+        return self._no_rows.schema
 
     def describe(self) -> str:  # noqa: D102
         return f"Sequence({type(self._items).__name__} of {len(self._items)} rows)"
@@ -117,9 +119,7 @@ class SequenceSource(Source):
         return len(self._items)
 
     def fetch(self, rows: Span) -> Message:  # noqa: D102
-        if not len(rows):
-            return rows_to_message([self._items[0]])[:0] if len(self._items) else Message()
-        return rows_to_message([self._items[int(row)] for row in rows])
+        return rows_to_message([self._items[int(row)] for row in rows]) if len(rows) else self._no_rows[:]
 
 
 @final
@@ -130,7 +130,7 @@ class IterableSource(Source):
         begin: A function without arguments that returns an iterable of mappings (one row each) or of messages.
 
     Raises:
-        TypeError: an item is neither a mapping nor a message.
+        TypeError: an item is neither a mapping nor a message, or the function returns one iterator again and again.
 
     Example:
         >>> IterableSource(lambda: ({"n": n} for n in range(3))).to_message()["n"].tolist()
@@ -142,6 +142,7 @@ class IterableSource(Source):
     def __init__(self, begin: Callable[[], Iterable[Any]]) -> None:
         super().__init__()
         self._begin = begin
+        self._last_begun: Iterable[Any] | None = None
 
     @cached_property
     def schema(self) -> Schema:  # noqa: D102
@@ -157,12 +158,26 @@ class IterableSource(Source):
 
     def stream(self, start: int) -> Iterator[Message]:  # noqa: D102
         skip = start
-        for message in _messages(self._begin()):
+        for message in _messages(self._begun()):
             if skip >= len(message):
                 skip -= len(message)
             else:
                 yield message[skip:] if skip else message
                 skip = 0
+
+    def _begun(self) -> Iterable[Any]:
+        """Begin anew; a function that returns what was read already would lose rows in silence."""
+        items = self._begin()
+        if items is self._last_begun and iter(items) is items:
+            raise TypeError(
+                f"{self.describe()}: the function returned the same {type(items).__name__} twice, which can be read "
+                "only once; make a new one in it."
+            )
+        self._last_begun = items
+        return items
+
+    def __getstate__(self) -> dict[str, Any]:
+        return super().__getstate__() | {"_last_begun": None}
 
 
 def _messages(items: Iterable[Any]) -> Iterator[Message]:
@@ -188,6 +203,7 @@ def rows_to_message(rows: list[Any]) -> Message:
 
     Raises:
         TypeError: a row is something else.
+        SchemaMismatchError: rows differ in their columns.
     """
     import torch
 
@@ -199,6 +215,13 @@ def rows_to_message(rows: list[Any]) -> Message:
             )
     if isinstance(rows[0], Message):
         return concat(rows)
+    names = set(rows[0])
+    for number, row in enumerate(rows):
+        if set(row.keys()) != names:
+            raise SchemaMismatchError(
+                f"source: rows must have the same columns; {list(rows[0])} came first, then {list(row.keys())}, "
+                f"{number} rows later."
+            )
     columns: dict[str, Any] = {}
     for name in rows[0]:
         values = [row[name] for row in rows]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import final
 
 import numpy as np
 
 from fireworks.core.chunk import Chunk, Span, recut
-from fireworks.core.cursor import Cursor, State, read_exactly
+from fireworks.core.cursor import Cursor, State, read_exactly, unmoved_by_errors
 from fireworks.core.flow import Base, Flow
 from fireworks.core.junction import Junction
 from fireworks.core.pipe import Pipe
@@ -100,6 +100,7 @@ class _Side(Base):
 
     def __init__(self, junction: Zip, flows: list[Flow]) -> None:
         self._junction, self._flows = junction, flows
+        self._names = list(junction.components)
         self.is_batched = flows[0].is_batched
         self.is_indexable = all(flow.is_indexable for flow in flows)
 
@@ -121,13 +122,21 @@ class _Side(Base):
         if not self.is_batched:
             parts = [recut(part, _ALIGNED_ROWS) for part in parts]
         for chunks in zip(*parts, strict=True):
-            yield _merged(list(chunks))
+            _require_equal_lengths(self._names, chunks)
+            yield _merged(chunks)
 
     def open(self, epoch: int) -> Cursor:
-        return _SideCursor([flow.open(epoch) for flow in self._flows], is_batched=self.is_batched)
+        cursors = [flow.open(epoch) for flow in self._flows]
+        return _SideCursor(self._names, cursors, is_batched=self.is_batched)
 
 
-def _merged(chunks: list[Chunk]) -> Chunk:
+def _require_equal_lengths(names: Sequence[str], chunks: Sequence[Chunk | None]) -> None:
+    lengths = {name: 0 if chunk is None else len(chunk.rows) for name, chunk in zip(names, chunks, strict=True)}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"Zip: components must have equal length; the next parts of them have {lengths} rows.")
+
+
+def _merged(chunks: Sequence[Chunk]) -> Chunk:
     stored = {
         key: column for number, chunk in enumerate(chunks) for key, column in _marked(number, chunk.message).items()
     }
@@ -137,17 +146,14 @@ def _merged(chunks: list[Chunk]) -> Chunk:
 class _SideCursor(Cursor):
     """A pass over several streams in step."""
 
-    def __init__(self, cursors: list[Cursor], *, is_batched: bool) -> None:
-        self._cursors, self._is_batched = cursors, is_batched
+    def __init__(self, names: Sequence[str], cursors: list[Cursor], *, is_batched: bool) -> None:
+        self._names, self._cursors, self._is_batched = names, cursors, is_batched
 
     def read(self, num_rows: int) -> Chunk | None:
         size = min(num_rows, _ALIGNED_ROWS)
-        chunks = [cursor.read(size) if self._is_batched else read_exactly(cursor, size) for cursor in self._cursors]
-        lengths = [0 if chunk is None else len(chunk.rows) for chunk in chunks]
-        if len(set(lengths)) > 1:
-            raise ValueError(
-                f"Zip: components must have equal length; one ended early: the next parts have {lengths} rows."
-            )
+        with unmoved_by_errors(self):
+            chunks = [cursor.read(size) if self._is_batched else read_exactly(cursor, size) for cursor in self._cursors]
+            _require_equal_lengths(self._names, chunks)
         whole = [chunk for chunk in chunks if chunk is not None]
         return _merged(whole) if whole else None
 

@@ -58,11 +58,15 @@ def split(input: Pipe, *fractions: float, seed: int, name: str | None = None) ->
         >>> len(train), test.to_message()["x"].tolist()
         (8, [1, 8])
     """
+    _check_fractions(fractions)
+    return tuple(Part(input, fractions, number, seed=seed, name=name) for number in range(len(fractions)))
+
+
+def _check_fractions(fractions: Sequence[float]) -> None:
     if not fractions or any(not fraction > 0 for fraction in fractions) or abs(sum(fractions) - 1) > 1e-9:
         raise ValueError(
             f"split: fractions must be positive and sum to 1; got {list(fractions)}, which sum to {sum(fractions):g}."
         )
-    return tuple(Part(input, fractions, number, seed=seed, name=name) for number in range(len(fractions)))
 
 
 @final
@@ -77,7 +81,7 @@ class Part(OrderStage):
         name: A name for the stage, in place of ``split:0``.
 
     Raises:
-        ValueError: no item falls into this part, or the input's order changes by epoch.
+        ValueError: as of `split`; no item falls into this part, or the input's order changes by epoch.
     """
 
     random_kind: ClassVar[str | None] = "split"
@@ -86,6 +90,7 @@ class Part(OrderStage):
         self, input: Pipe, fractions: Sequence[float], number: int, *, seed: int, name: str | None = None
     ) -> None:
         self.seed = check_seed(seed, where="split")
+        _check_fractions(fractions)
         self.fractions, self.number = tuple(fractions), number
         super().__init__(input)
         if input.order_varies:

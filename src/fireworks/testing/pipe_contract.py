@@ -1,5 +1,8 @@
 """What every pipe promises, as tests to inherit."""
 
+# These are tests: they assert, and their names are sentences.
+# ruff: noqa: D102, PERF401, S101
+
 from __future__ import annotations
 
 import copy
@@ -31,6 +34,10 @@ class PipeContract:
         ...     def make_pipe(self):
         ...         return lambda: fw.source({"x": torch.arange(9)}).take(5)
     """
+
+    def test_there_is_something_to_test(self, make_pipe: MakePipe) -> None:
+        items = len(list(make_pipe()))
+        assert items, "make_pipe gives a pipe without items, which keeps every promise"
 
     def test_two_passes_of_one_epoch_are_equal(self, make_pipe: MakePipe) -> None:
         pipe = make_pipe()
@@ -144,5 +151,3 @@ def _raises(kind: type[Exception], call: Callable[[], object]) -> None:
     except kind:
         return
     raise AssertionError(f"expected {kind.__name__}")
-
-

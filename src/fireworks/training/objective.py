@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import torch
 
-from fireworks.errors import ColumnLengthError, ColumnValueError
+from fireworks.errors import ColumnLengthError, ColumnTypeError, ColumnValueError
 from fireworks.message import Message
 
 # What a user's function returns is checked where it is called, hence Any.
@@ -21,7 +21,9 @@ def loss_of(loss: Loss) -> Callable[[Message], Any]:
     """Return a loss as a function of a message: a function passes, ``(fn, "logits", "label")`` reads two columns.
 
     Raises:
-        TypeError: it is neither; or, when it is called, the loss is not one number.
+        TypeError: it is neither.
+        ColumnTypeError: when it is called, a column of numbers is no tensor.
+        ColumnValueError: when it is called, the function fails over a label outside the classes.
 
     Example:
         >>> mse = loss_of((torch.nn.functional.mse_loss, "y", "target"))
@@ -48,21 +50,42 @@ class _OfColumns:
         output, target = message[self._output], message[self._target]
         try:
             return self._function(output, target)
-        except (IndexError, RuntimeError) as error:
+        except (IndexError, RuntimeError, TypeError) as error:
             # Looking costs nothing until something has gone wrong.
-            self._look_at_labels(output, target, error)
+            self._look_at_columns(message, error)
             raise
 
-    def _look_at_labels(self, output: torch.Tensor, target: torch.Tensor, error: Exception) -> None:
-        if output.dim() != 2 or target.dim() != 1 or target.is_floating_point():
+    def _look_at_columns(self, message: Message, error: Exception) -> None:
+        output, target = message.raw(self._output), message.raw(self._target)
+        for name, column in ((self._output, output), (self._target, target)):
+            if not isinstance(column, torch.Tensor) and getattr(column.dtype, "kind", "O") in "biuf":
+                raise ColumnTypeError(
+                    f"Trainer: column {name!r} of the loss holds {column.dtype}, not a tensor; put .tensors() before .batch."
+                ) from error
+        if not isinstance(output, torch.Tensor) or not isinstance(target, torch.Tensor):
             return
-        wrong = ((target < 0) | (target >= output.shape[1])).nonzero().flatten()
-        if len(wrong):
-            shown = wrong[:_SHOWN].tolist()
+        if output.dim() != 2 or target.dim() != 1 or target.is_floating_point() or target.device.type != "cpu":
+            return  # no labels; or on a device that does no more after such an error
+        num_classes = output.shape[1]
+        wrong = ((target < 0) | (target >= num_classes)) & (target != ignored_label(self._function))
+        rows = wrong.nonzero().flatten()
+        if len(rows):
+            shown = rows[:_SHOWN].tolist()
             raise ColumnValueError(
-                f"Trainer: column {self._target!r} has {len(wrong)} labels outside 0 to {output.shape[1] - 1}, the classes of "
+                f"Trainer: column {self._target!r} has {len(rows)} labels outside 0 to {num_classes - 1}, the classes of "
                 f"{self._output!r}: {[int(target[row]) for row in shown]} in rows {shown} of this batch."
             ) from error
+
+
+def ignored_label(function: Callable[..., Any]) -> int:
+    """Return the label that a loss leaves out: its ``ignore_index``, which is -100 in torch unless it is given.
+
+    Example:
+        >>> ignored_label(torch.nn.CrossEntropyLoss(ignore_index=0)), ignored_label(torch.nn.functional.cross_entropy)
+        (0, -100)
+    """
+    keywords = getattr(function, "keywords", {})  # of a functools.partial
+    return int(keywords.get("ignore_index", getattr(function, "ignore_index", -100)))
 
 
 class RowMeans:

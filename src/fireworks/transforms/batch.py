@@ -37,7 +37,7 @@ class Batch(Pipe):
     def __init__(self, input: Pipe, num_rows: int, *, drop_last: bool = False) -> None:
         super().__init__(input)
         self.batch_rows = check_count(num_rows, at_least=1, where="batch: num_rows")
-        if input.is_batched:
+        if self.upstream.is_batched:
             raise TypeError(f"batch: the input is batched already ({input!r}); batch once.")
         self.drop_last = drop_last
 

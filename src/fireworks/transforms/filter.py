@@ -12,7 +12,7 @@ from fireworks.core.chunk import Chunk, Span, recut
 from fireworks.core.cursor import BlockCursor, Cursor
 from fireworks.core.flow import Barrier, Flow, Order, block_rows
 from fireworks.core.pipe import Pipe
-from fireworks.core.stages import RowStage, require_columns
+from fireworks.core.stages import RowStage, placing_errors, require_columns
 from fireworks.errors import NoRandomAccessError, UnknownLengthError
 from fireworks.message import Message
 from fireworks.message.columns import Positions
@@ -50,9 +50,9 @@ class Filter(RowStage):
     def __init__(self, input: Pipe, predicate: Callable[[Message], Any] | str, *comparison: Any) -> None:
         super().__init__(input)
         if isinstance(predicate, str) and comparison:
-            require_columns(input, [predicate], who="filter")
+            require_columns(self.upstream, [predicate], who="filter")
             self._predicate = condition(predicate, *comparison)
-            self._text = " ".join([predicate, *map(str, comparison)])
+            self._text = " ".join([predicate, comparison[0], *map(repr, comparison[1:])])
         elif callable(predicate) and not comparison:
             self._text = function_name(predicate)
             self._predicate = from_function(predicate, who="filter")
@@ -92,8 +92,8 @@ class Filter(RowStage):
         """Return the positions in the input of the rows that are kept; reads the input once."""
         flow, start, found = self.upstream.flow, 0, []
         for block in recut(flow.pieces(range(flow.num_items()), 0), block_rows(flow.base.row_bytes)):
-            places = Chunk(block.message, np.arange(start, start + len(block.rows), dtype=np.int64))
-            found.append(self.process(places, 0, 0).rows)
+            mask = placing_errors(self, block, self._predicate, block.message)
+            found.append(start + np.flatnonzero(mask))
             start += len(block.rows)
         return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
 

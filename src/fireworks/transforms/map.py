@@ -46,7 +46,8 @@ class Map(RowStage):
             raise TypeError(f"map: expected a function; got {function!r:.60} of type {type(function).__name__}.")
         self.function = function
         self.seed = None if seed is None else check_seed(seed, where="map")
-        self.stage = stage_name(input, "map", name)
+        self.stage = stage_name(self.upstream, "map", name)
+        self._named = "" if name is None else f", name={name!r}"
 
     @property
     def random_kind(self) -> str | None:  # type: ignore[override]  # only a seeded map draws
@@ -58,7 +59,7 @@ class Map(RowStage):
         return self.seed is not None or super().values_vary
 
     def describe(self) -> str:  # noqa: D102
-        seed = "" if self.seed is None else f", seed={self.seed}"
+        seed = "" if self.seed is None else f", seed={self.seed}{self._named}"
         return f"Map({function_name(self.function)}{seed})"
 
     def transform(self, rows: Message) -> Message:  # noqa: D102

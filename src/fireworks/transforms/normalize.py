@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
+import pandas as pd
 import torch
 
 from fireworks.core.chunk import Chunk, recut
@@ -14,7 +15,7 @@ from fireworks.core.model import Model
 from fireworks.core.pipe import Pipe
 from fireworks.errors import ColumnNotFoundError, ColumnTypeError, ColumnValueError, NotFittedError, StateError
 from fireworks.message import Message
-from fireworks.message.columns import Column
+from fireworks.message.columns import Column, Positions
 
 _SHOWN_ROWS = 10
 
@@ -77,20 +78,39 @@ class Normalize(Model):
             ColumnNotFoundError: a column is not there.
             ColumnTypeError: a column holds no numbers.
             ColumnValueError: there is no row, or a value is missing or not finite; the error names the rows.
+            TypeError: the data is neither a pipe nor a message.
         """
+        if not isinstance(data, (Pipe, Message)):
+            raise TypeError(
+                f"Normalize.fit: expected a pipe or a message; got {type(data).__name__}. Wrap it: fw.source(…)."
+            )
         moments: list[_Moments | None] = [None] * len(self.columns)
+        num_rows = 0
         for block in _blocks(data):
+            num_rows += len(block.rows)
             for number, name in enumerate(self.columns):
-                values = _values(block, name, per_element=self.per_element)
-                moments[number] = _merge(moments[number], values)
+                values = self._finite(name, block)
+                moments[number] = _merge(moments[number], values if self.per_element else values.reshape(-1))
         for number, found in enumerate(moments):
             if found is None:
                 raise ColumnValueError(f"{self.describe()}: there are no rows to fit on.")
-            deviation = np.sqrt(found.squares / found.num_rows)
-            setattr(self, f"mean_{number}", torch.as_tensor(found.mean))
+            deviation = np.sqrt(found.squares / found.num_values)
+            setattr(self, f"mean_{number}", torch.as_tensor(found.origin + found.mean))
             setattr(self, f"deviation_{number}", torch.as_tensor(np.where(deviation > 0, deviation, 1.0)))
-            self.num_fitted = found.num_rows
+        self.num_fitted = num_rows
         return self
+
+    def _finite(self, name: str, block: Chunk) -> Floats:
+        """Return a column in float64, always laid out alike, because the last bits of a sum depend on the layout."""
+        tensor = self._tensor(name, block.message, block.rows)
+        values: Floats = np.ascontiguousarray(tensor.detach().cpu().double().numpy())
+        finite = np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
+        if not finite.all():
+            raise ColumnValueError(
+                f"{self.describe()}: column {name!r} has NaN or infinite values, {_named(block.rows, ~finite)}; "
+                "filter or fill them first."
+            )
+        return values
 
     # --- using ----------------------------------------------------------------------------------------------------
 
@@ -103,7 +123,7 @@ class Normalize(Model):
         mean, deviation = getattr(self, f"mean_{number}"), getattr(self, f"deviation_{number}")
         if mean is None:
             raise NotFittedError(f"{self.describe()} is not fitted yet; call .fit(train) first.")
-        tensor = _tensor(name, message, self.describe())
+        tensor = self._tensor(name, message)
         if self.per_element and tensor.shape[1:] != mean.shape:
             raise ColumnValueError(
                 f"{self.describe()}: column {name!r} was fitted with rows of shape {tuple(mean.shape)}; "
@@ -111,41 +131,82 @@ class Normalize(Model):
             )
         dtype = tensor.dtype if tensor.is_floating_point() else torch.get_default_dtype()
         # In float64, then rounded once: in float32 the mean itself would be rounded first.
-        result = ((tensor.double() - mean) / deviation).to(dtype)
+        result = ((tensor.double() - mean.to(tensor.device)) / deviation.to(tensor.device)).to(dtype)
         return result if isinstance(message.raw(name), torch.Tensor) else np.asarray(result.numpy())
+
+    def _tensor(self, name: str, message: Message, rows: Positions | None = None) -> torch.Tensor:
+        """Return a column of numbers; ``rows`` are the row numbers to name if some are missing."""
+        if name not in message:
+            raise ColumnNotFoundError(name, available=message.columns, where=self.describe())
+        column: Any = message.raw(name)
+        is_tensor = isinstance(column, torch.Tensor)
+        if column.is_complex() if is_tensor else getattr(column.dtype, "kind", "O") not in "biuf":
+            raise ColumnTypeError(
+                f"{self.describe()}: column {name!r} holds {column.dtype}; only real numbers have a mean."
+            )
+        if is_tensor:
+            return cast("torch.Tensor", column)
+        if not isinstance(column, np.ndarray):
+            missing = np.asarray(pd.isna(column))
+            if missing.any():
+                rows = np.arange(len(message)) if rows is None else rows
+                raise ColumnValueError(
+                    f"{self.describe()}: column {name!r} has nulls, {_named(rows, missing)}; filter or fill them first."
+                )
+            column = column.to_numpy()
+        return torch.from_numpy(np.array(column, dtype=column.dtype.newbyteorder("=")))
 
     # --- state ----------------------------------------------------------------------------------------------------
 
     def get_extra_state(self) -> dict[str, Any]:
         """Return what names the buffers: the columns, and how they were fitted."""
-        return {"columns": self.columns, "per_element": self.per_element, "num_fitted": self.num_fitted}
+        return {"columns": list(self.columns), "per_element": self.per_element, "num_fitted": self.num_fitted}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Check that a saved state is of the same columns.
+        """Take over on how many rows the statistics were fitted."""
+        self.num_fitted = int(state["num_fitted"])
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        """Check that a saved state is of the same columns, before anything is changed, and make room for it.
 
         Raises:
             StateError: it is of others.
         """
-        if state["columns"] != self.columns or state["per_element"] != self.per_element:
-            raise StateError(
-                f"{self.describe()}: the state is of columns {state['columns']} with per_element={state['per_element']}."
-            )
-        self.num_fitted = int(state["num_fitted"])
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        for name in list(self._buffers):
-            if (saved := state_dict.get(prefix + name)) is not None:
-                setattr(self, name, torch.empty_like(saved))  # the shape is known only from here
+        saved = state_dict.get(f"{prefix}_extra_state")
+        if saved is not None:
+            if saved["columns"] != self.columns or saved["per_element"] != self.per_element:
+                raise StateError(
+                    f"{self.describe()}, per_element={self.per_element}: the state is of columns {saved['columns']}, "
+                    f"per_element={saved['per_element']}."
+                )
+            for name in self._buffers:  # the shape is known only from here; an unfitted state has none
+                statistic = state_dict.get(prefix + name)
+                setattr(self, name, None if statistic is None else torch.empty_like(statistic))
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Normalize:  # noqa: FBT001, FBT002 (torch's signature)
+        """Move the statistics with the model that they are a part of, but keep them in float64."""
+        before = dict(self._buffers)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        for name, statistic in before.items():
+            moved = self._buffers[name]
+            if statistic is not None and moved is not None and moved.dtype != statistic.dtype:
+                setattr(self, name, statistic.to(moved.device))
+        return self
 
 
 Floats: TypeAlias = "np.ndarray[Any, np.dtype[np.float64]]"
 
 
 class _Moments(NamedTuple):
-    """Rows seen, their mean, and the sum of the squared distances from it."""
+    """Values seen, their mean, and the sum of the squared distances from it.
 
-    num_rows: int
+    All but the count are taken from an origin, the first value, so that an element that is always the same has a mean
+    and a deviation of exactly 0 there, and a large offset costs no digits.
+    """
+
+    origin: Floats
+    num_values: int
     mean: Floats
     squares: Floats
 
@@ -155,16 +216,19 @@ def _merge(before: _Moments | None, values: Floats) -> _Moments:
 
     In NumPy, not torch: torch shares a sum among threads, and its last bits depend on how many there are.
     """
+    origin = values[0] if before is None else before.origin
+    values = values - origin
     count, mean = len(values), values.mean(axis=0)
     squares = ((values - mean) ** 2).sum(axis=0)
     if before is None:
-        return _Moments(count, mean, squares)
-    total = before.num_rows + count
+        return _Moments(origin, count, mean, squares)
+    total = before.num_values + count
     distance = mean - before.mean
     return _Moments(
+        origin,
         total,
         before.mean + distance * (count / total),
-        before.squares + squares + distance**2 * (before.num_rows * count / total),
+        before.squares + squares + distance**2 * (before.num_values * count / total),
     )
 
 
@@ -180,24 +244,5 @@ def _blocks(data: Pipe | Message) -> Iterator[Chunk]:
     yield from recut(chunks, size)
 
 
-def _tensor(name: str, message: Message, where: str) -> torch.Tensor:
-    if name not in message:
-        raise ColumnNotFoundError(name, available=message.columns, where=where)
-    column = message.raw(name)
-    if isinstance(column, torch.Tensor):
-        return column
-    if not isinstance(column, np.ndarray) or column.dtype.kind not in "biuf":
-        raise ColumnTypeError(f"{where}: column {name!r} holds {column.dtype}; only numbers without nulls have a mean.")
-    return torch.from_numpy(np.array(column))
-
-
-def _values(block: Chunk, name: str, *, per_element: bool) -> Floats:
-    values: Floats = _tensor(name, block.message, "Normalize").detach().cpu().double().numpy()
-    finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
-    if not finite.all():
-        rows = block.rows[np.flatnonzero(~finite)][:_SHOWN_ROWS].tolist()
-        raise ColumnValueError(
-            f"Normalize: column {name!r} has NaN or infinite values, first in rows {rows} of the source; "
-            "filter or fill them first."
-        )
-    return values if per_element else values.reshape(-1)
+def _named(rows: Positions, wrong: Any) -> str:
+    return f"first in rows {rows[np.flatnonzero(wrong)][:_SHOWN_ROWS].tolist()} of the source"

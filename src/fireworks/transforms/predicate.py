@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -25,14 +25,15 @@ _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+_OTHER_SPELLINGS = {"=": "==", "<>": "!="}
 _NUM_VALUES = {**dict.fromkeys(_COMPARISONS, 1), "in": 1, "not in": 1, "between": 2, "is null": 0, "is not null": 0}
 
 
 def condition(column: str, comparison: str, *values: Any) -> Predicate:
     """Return a predicate for one column.
 
-    A row whose value is null or NaN compares as unknown, and is dropped by every operator but ``is null``: by
-    ``!=`` and ``not in`` too, as in SQL.
+    What is null or NaN compares as unknown, and the row is dropped by every operator but ``is null``: by ``!=`` and
+    ``not in`` too, as in SQL. That holds for a value to compare with as well: ``!= None`` keeps nothing.
 
     Args:
         column: The column's name; one value per row.
@@ -41,20 +42,31 @@ def condition(column: str, comparison: str, *values: Any) -> Predicate:
 
     Raises:
         ValueError: there is no such operator, or the number of values is not the operator's.
+        TypeError: ``in`` got something else than a list.
 
     Example:
         >>> condition("x", "!=", 2.0)(fw.Message({"x": [1.0, 2.0, float("nan")]})).tolist()
         [True, False, False]
     """
     if comparison not in _NUM_VALUES:
-        raise ValueError(
-            f"filter: no operator {comparison!r}; operators are {list(_NUM_VALUES)}.{did_you_mean(comparison, _NUM_VALUES)}"
-        )
+        nearest = did_you_mean(_OTHER_SPELLINGS.get(comparison, comparison), _NUM_VALUES)
+        raise ValueError(f"filter: no operator {comparison!r}; operators are {list(_NUM_VALUES)}.{nearest}")
     if len(values) != _NUM_VALUES[comparison]:
         raise ValueError(
             f"filter: {column!r} {comparison} takes {_NUM_VALUES[comparison]} values; got {len(values)}: {values!r:.60}."
         )
+    if comparison in {"in", "not in"}:
+        values = _listed(column, comparison, values[0])
     return functools.partial(_compare, column, comparison, values)
+
+
+def _listed(column: str, comparison: str, values: Any) -> tuple[list[Any], bool]:
+    """Return the known values of a list, and whether there are unknown ones among them."""
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise TypeError(f"filter: {column!r} {comparison} takes a list of values; got {values!r:.60}.")
+    every = values.tolist() if hasattr(values, "tolist") else list(values)
+    known = [value for value in every if not pd.isna(value)]
+    return known, len(known) < len(every)
 
 
 def _compare(column: str, comparison: str, values: tuple[Any, ...], rows: Message) -> Mask:
@@ -70,18 +82,25 @@ def _series(rows: Message, column: str) -> Any:
             f"filter: column {column!r} is a tensor of {tuple(values.shape[1:])} per row, and a comparison needs one "
             "value per row; pass a function: filter(lambda rows: …)."
         )
-    return pd.Series(values.detach().cpu().numpy(), copy=False)
+    values = values.detach().cpu()
+    # NumPy has no bfloat16; every value of it is a float32 too.
+    return pd.Series((values.float() if values.dtype == torch.bfloat16 else values).numpy(), copy=False)
 
 
 def _evaluate(series: Any, comparison: str, values: tuple[Any, ...]) -> Mask:
     known: Mask = ~series.isna().to_numpy()
     if comparison in {"is null", "is not null"}:
         return ~known if comparison == "is null" else known
-    if comparison == "between":
+    if comparison in {"in", "not in"}:
+        listed, some_unknown = values
+        result = series.isin(listed)
+        if comparison == "not in":
+            # Nothing is known to be none of several values if one of them is unknown.
+            result = ~result & (not some_unknown)
+    elif any(pd.isna(value) for value in values):
+        return np.zeros(len(series), dtype=bool)
+    elif comparison == "between":
         result = (series >= values[0]) & (series <= values[1])
-    elif comparison in {"in", "not in"}:
-        result = series.isin(list(values[0]))
-        result = ~result if comparison == "not in" else result
     else:
         result = _COMPARISONS[comparison](series, values[0])
     mask = known & result.fillna(value=False).to_numpy(dtype=bool)
@@ -99,10 +118,14 @@ def from_function(function: Callable[[Message], Any], *, who: str) -> Predicate:
 
 def _ask(function: Callable[[Message], Any], who: str, rows: Message) -> Mask:
     answer = function(rows)
+    if isinstance(answer, Message):
+        raise TypeError(
+            f"{who}: the function must answer one boolean per row; got a Message. Write: return rows['x'] > 0."
+        )
     if isinstance(answer, torch.Tensor):
         answer = answer.detach().cpu().numpy()
-    elif isinstance(answer, pd.Series) and answer.dtype == "boolean":
-        answer = answer.fillna(value=False)
+    elif pd.api.types.is_bool_dtype(answer) and pd.api.types.is_extension_array_dtype(answer):
+        answer = pd.Series(answer).fillna(value=False)  # null is unknown, and unknown is dropped
     mask = np.asarray(answer)
     if mask.dtype != bool or mask.shape != (len(rows),):
         raise TypeError(

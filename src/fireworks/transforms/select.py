@@ -34,7 +34,7 @@ class Select(RowStage):
         if not columns:
             raise ValueError("select: name at least one column.")
         self.columns = columns
-        require_columns(input, columns, who="select")
+        require_columns(self.upstream, columns, who="select")
 
     @property
     def known_columns(self) -> list[str] | None:  # noqa: D102

@@ -46,7 +46,7 @@ class Tensors(RowStage):
 
     def __init__(self, input: Pipe, *columns: str, device: torch.device | str | None = None) -> None:
         super().__init__(input)
-        require_columns(input, columns, who="tensors")
+        require_columns(self.upstream, columns, who="tensors")
         self.columns = columns
         self.device = None if device is None else torch.device(device)
         self.floating = torch.get_default_dtype()

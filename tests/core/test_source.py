@@ -1,0 +1,99 @@
+"""A source of one's own is two methods; what it forgets or gets wrong is said."""
+
+import numpy as np
+import pytest
+
+import fireworks as fw
+from fireworks.errors import UnknownLengthError
+from fireworks.testing import PipeContract
+from pipelines import add_noise, numbers
+
+SCHEMA = fw.Message({"n": [0]}).schema
+
+
+class Squares(fw.Source):
+    schema = SCHEMA
+
+    def count(self):
+        return 12
+
+    def fetch(self, rows):
+        return fw.Message({"n": np.asarray(rows, dtype=np.int64) ** 2})
+
+
+class Primes(fw.Source):
+    schema = SCHEMA
+    random_access = False
+
+    def stream(self, start):
+        found = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29]
+        yield fw.Message({"n": found})[start:4]
+        yield fw.Message({"n": []})
+        yield fw.Message({"n": found})[max(4, start) :]
+
+
+class TestRandomAccess(PipeContract):
+    @pytest.fixture
+    def make_pipe(self):
+        return lambda: Squares().map(add_noise, seed=0).shuffle(seed=0).batch(5)
+
+
+class TestStream(PipeContract):
+    @pytest.fixture
+    def make_pipe(self):
+        return lambda: Primes().map(add_noise, seed=0).batch(3)
+
+
+def test_its_columns_are_known_without_reading():
+    with pytest.raises(KeyError, match=r"select: no column 'm'; columns are \['n'\]"):
+        Squares().select("m")
+
+
+def test_a_stream_may_come_in_pieces_of_any_length_even_none():
+    assert numbers(Primes().batch(4)) == numbers(Primes()) == [2, 3, 5, 7, 11, 13, 17, 19, 23, 29]
+
+
+class TestWhatIsForgotten:
+    def test_fetch(self):
+        class Lazy(fw.Source):
+            schema = SCHEMA
+
+            def count(self):
+                return 3
+
+        with pytest.raises(NotImplementedError, match=r"Lazy has random_access = True, so it must write fetch\(\)"):
+            Lazy()[0]
+
+    def test_stream(self):
+        class Lazy(fw.Source):
+            schema = SCHEMA
+            random_access = False
+
+        with pytest.raises(NotImplementedError, match=r"Lazy has random_access = False, so it must write stream\(\)"):
+            list(Lazy())
+
+    def test_count(self):
+        class Lazy(fw.Source):
+            schema = SCHEMA
+
+            def fetch(self, rows):
+                return fw.Message({"n": np.asarray(rows)})
+
+        with pytest.raises(UnknownLengthError, match=r"Lazy\(\) is a stream; its length is not known before its end"):
+            len(Lazy())
+
+    def test_schema(self):
+        class Lazy(fw.Source):
+            pass
+
+        with pytest.raises(TypeError, match=r"abstract .* '?schema"):
+            Lazy()
+
+
+def test_fetching_another_number_of_rows_is_an_error():
+    class Short(Squares):
+        def fetch(self, rows):
+            return super().fetch(rows)[1:]
+
+    with pytest.raises(ValueError, match=r"Short\(\): fetch was asked for 12 rows and returned 11\."):
+        Short().to_message()
