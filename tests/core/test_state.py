@@ -286,41 +286,15 @@ def run_harness(script, folder):
         [sys.executable, "-c", _HARNESS + script, str(folder)], check=False, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout.split()
+    return done.stdout.splitlines()
 
 
-@pytest.mark.slow  # another process imports torch, and dies again and again
+@pytest.mark.slow  # another process imports torch; its children die again and again
 class TestKill:
-    def test_a_kill_at_any_moment_leaves_one_of_the_saved_states(self, tmp_path):
-        reached = run_harness(
-            """
-def save_on_and_on():
-    number = check(folder)
-    while True:
-        number += 1
-        fw.Scaffold(box=Box(number)).save(folder)
-
-draw = random.Random(0)
-last, swept = 0, 0
-for _ in range(16):
-    pid = child(save_on_and_on)
-    time.sleep(0.005 + 0.04 * draw.random())
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    number = check(folder)
-    assert number >= last
-    last = number
-fw.Scaffold(box=Box(last)).save(folder)
-print(last, len(list(folder.iterdir())))
-""",
-            tmp_path,
-        )
-        assert int(reached[0]) > 0
-        assert reached[1] == "2"
-
-    def test_a_kill_before_each_step_of_a_save_leaves_the_old_state_or_the_new(self, tmp_path):
-        """The process kills itself before the n-th call of what touches the disk, for every n."""
-        found = run_harness(
+    @pytest.fixture(scope="class")
+    def found(self, tmp_path_factory):
+        """What the process saw: for each kill, the number of the state before and after, and of the state under way."""
+        lines = run_harness(
             """
 def save_and_die(step):
     calls = 0
@@ -335,23 +309,54 @@ def save_and_die(step):
     os.fsync, Path.replace, Path.unlink, Path.open = map(counted, (os.fsync, Path.replace, Path.unlink, Path.open))
     fw.Scaffold(box=Box(step + 1)).save(folder)
 
-killed = True
-step = 0
+killed, step = True, 0
 while killed:
     before = check(folder)
     _, status = os.waitpid(child(lambda: save_and_die(step)), 0)
     killed = os.WIFSIGNALED(status)
-    assert check(folder) in {before, step + 1}
-    print(check(folder) == step + 1)
     step += 1
-print(len(list(folder.iterdir())))
+    print("step", before, check(folder), step)
+
+def save_on_and_on():
+    number = check(folder)
+    while True:
+        number += 1
+        fw.Scaffold(box=Box(number)).save(folder)
+
+draw = random.Random(0)
+for _ in range(16):
+    before = check(folder)
+    pid = child(save_on_and_on)
+    time.sleep(0.005 + 0.04 * draw.random())
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    print("moment", before, check(folder), 0)
+fw.Scaffold(box=Box(0)).save(folder)
+print("files", len(list(folder.iterdir())), 0, 0)
 """,
-            tmp_path,
+            tmp_path_factory.mktemp("killed"),
         )
-        assert found[:3] == ["False"] * 3
-        assert found[-3:-1] == ["True", "True"]
-        assert len(found) > 8
-        assert found[-1] == "2"
+        found = {}
+        for kind, *numbers in map(str.split, lines):
+            found.setdefault(kind, []).append(tuple(map(int, numbers)))
+        return found
+
+    def test_a_kill_before_each_step_of_a_save_leaves_the_old_state_or_the_new(self, found):
+        """The process kills itself before the n-th call of what touches the disk, for every n."""
+        is_new = [after == new for before, after, new in found["step"]]
+        assert all(after in {before, new} for before, after, new in found["step"])
+        assert is_new == sorted(is_new)  # up to some step the old, from then on the new
+        assert is_new.count(False) >= 4
+        assert is_new.count(True) >= 2
+
+    def test_a_kill_at_any_moment_leaves_one_of_the_saved_states(self, found):
+        # check() has seen that each is whole; here, that none is older than the one before
+        assert len(found["moment"]) == 16
+        assert all(after >= before for before, after, _ in found["moment"])
+        assert found["moment"][-1][1] > found["moment"][0][0]
+
+    def test_the_next_save_sweeps_away_what_the_killed_left(self, found):
+        assert found["files"] == [(2, 0, 0)]
 
 
 class TestFullDisk:

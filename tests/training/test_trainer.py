@@ -62,14 +62,14 @@ def same_bytes(one, other):
     assert torch.equal(left["generators"]["torch"], right["generators"]["torch"])
 
 
-class StopHere(Exception):
+class StoppedError(Exception):
     pass
 
 
 def stop_after(trainer, num_batches):
     def handler(engine):
         if trainer.iteration == num_batches:
-            raise StopHere
+            raise StoppedError
 
     trainer.engine.add_event_handler(Events.ITERATION_COMPLETED, handler)
 
@@ -220,7 +220,7 @@ class TestGoingOn:
         whole.run(max_epochs=3)
         stopped = make_trainer(batches())
         stop_after(stopped, stop)
-        with pytest.raises(StopHere):
+        with pytest.raises(StoppedError):
             stopped.run(max_epochs=3)
         fw.Scaffold(trainer=stopped).save(tmp_path)
         resumed = make_trainer(batches())
@@ -245,7 +245,7 @@ class TestGoingOn:
         def fails_once(rows):
             if failures and len(trainer.history) == 1:
                 failures.pop()
-                raise StopHere
+                raise StoppedError
             return cross_entropy(rows["logits"], rows["label"])
 
         trainer = make_trainer(make_data().shuffle(seed=0).batch(8), loss=fails_once)
@@ -253,7 +253,7 @@ class TestGoingOn:
         trainer.engine.add_event_handler(
             Events.ITERATION_COMPLETED, lambda engine: seen.append(engine.state.output["x"][0, 0].item())
         )
-        with pytest.raises(StopHere):
+        with pytest.raises(StoppedError):
             trainer.run(max_epochs=2)
         trainer.run(max_epochs=2)
         expected = [b["x"][0, 0].item() for e in range(2) for b in make_data().shuffle(seed=0).batch(8).at_epoch(e)]
@@ -262,7 +262,7 @@ class TestGoingOn:
     def test_a_state_of_other_data_is_refused(self, tmp_path):
         stopped = make_trainer()
         stop_after(stopped, 2)
-        with pytest.raises(StopHere):
+        with pytest.raises(StoppedError):
             stopped.run(max_epochs=1)
         fw.Scaffold(trainer=stopped).save(tmp_path)
         other = make_trainer(make_data().map(jitter, seed=1).shuffle(seed=9).batch(8))
@@ -303,7 +303,9 @@ class TestBadInput:
             make_trainer(loss=loss)
 
     def test_a_loss_per_row_is_refused(self):
-        with pytest.raises(TypeError, match=r"the loss must be one number, a tensor without dimensions; got shape \(8,\)"):
+        with pytest.raises(
+            TypeError, match=r"the loss must be one number, a tensor without dimensions; got shape \(8,\)"
+        ):
             make_trainer(loss=accuracy).run(max_epochs=1)
 
     def test_a_metric_that_is_no_function_is_refused(self):
@@ -315,7 +317,9 @@ class TestBadInput:
             make_trainer(metrics={"m": lambda rows: accuracy(rows).mean()}).run(max_epochs=1)
 
     def test_an_optimizer_that_is_none_is_refused(self):
-        with pytest.raises(TypeError, match="optimizer must be an optimizer or a function of the parameters; got 'Adam'"):
+        with pytest.raises(
+            TypeError, match="optimizer must be an optimizer or a function of the parameters; got 'Adam'"
+        ):
             make_trainer(optimizer="Adam")
         with pytest.raises(TypeError, match="the optimizer function must return an optimizer; got list"):
             make_trainer(optimizer=list)
