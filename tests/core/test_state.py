@@ -289,13 +289,11 @@ def run_harness(script, folder):
     return done.stdout.splitlines()
 
 
-@pytest.mark.slow  # another process imports torch; its children die again and again
-class TestKill:
-    @pytest.fixture(scope="class")
-    def found(self, tmp_path_factory):
-        """What the process saw: for each kill, the number of the state before and after, and of the state under way."""
-        lines = run_harness(
-            """
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """What the process saw: for each kill, the number of the state before and after, and of the state under way."""
+    lines = run_harness(
+        """
 def save_and_die(step):
     calls = 0
     def counted(function):
@@ -334,13 +332,16 @@ for _ in range(16):
 fw.Scaffold(box=Box(0)).save(folder)
 print("files", len(list(folder.iterdir())), 0, 0)
 """,
-            tmp_path_factory.mktemp("killed"),
-        )
-        found = {}
-        for kind, *numbers in map(str.split, lines):
-            found.setdefault(kind, []).append(tuple(map(int, numbers)))
-        return found
+        tmp_path_factory.mktemp("killed"),
+    )
+    found = {}
+    for kind, *numbers in map(str.split, lines):
+        found.setdefault(kind, []).append(tuple(map(int, numbers)))
+    return found
 
+
+@pytest.mark.slow  # another process imports torch; its children die again and again
+class TestKill:
     def test_a_kill_before_each_step_of_a_save_leaves_the_old_state_or_the_new(self, found):
         """The process kills itself before the n-th call of what touches the disk, for every n."""
         is_new = [after == new for before, after, new in found["step"]]
