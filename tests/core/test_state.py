@@ -322,7 +322,9 @@ def save_on_and_on():
         fw.Scaffold(box=Box(number)).save(folder)
 
 draw = random.Random(0)
-for _ in range(16):
+first, rounds = check(folder), 0
+while rounds < 16 or check(folder) == first:  # a busy machine may kill each before its first save
+    rounds += 1
     before = check(folder)
     pid = child(save_on_and_on)
     time.sleep(0.005 + 0.04 * draw.random())
@@ -352,7 +354,7 @@ class TestKill:
 
     def test_a_kill_at_any_moment_leaves_one_of_the_saved_states(self, found):
         # check() has seen that each is whole; here, that none is older than the one before
-        assert len(found["moment"]) == 16
+        assert len(found["moment"]) >= 16
         assert all(after >= before for before, after, _ in found["moment"])
         assert found["moment"][-1][1] > found["moment"][0][0]
 
