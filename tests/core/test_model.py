@@ -577,3 +577,38 @@ class Returning(nn.Module):
 
     def forward(self, *tensors):
         return self.returned
+
+
+class TestNothingIsChangedInPlace:
+    def test_a_module_that_works_in_place_is_refused_before_it_spoils_more(self):
+        data = fw.source({"x": torch.tensor([[-1.0], [2.0]])})
+        model = fw.Model(torch.nn.ReLU(inplace=True), in_columns=["x"], out_columns=["y"])
+        with pytest.raises(fw.errors.ColumnValueError, match=r"changed column 'x' in place.*write inplace=False"):
+            model(data.batch(2)[0])
+
+    def test_a_layer_behind_the_first_may_work_in_place(self):
+        net = torch.nn.Sequential(torch.nn.Linear(1, 1), torch.nn.ReLU(inplace=True))
+        model = fw.Model(net, in_columns=["x"], out_columns=["y"])
+        assert len(model(fw.Message({"x": torch.ones(3, 1)}))) == 3
+
+    def test_inference_mode_works(self):
+        model = fw.Model(torch.nn.Linear(1, 1), in_columns=["x"], out_columns=["y"])
+        with torch.inference_mode():
+            assert len(model(fw.Message({"x": torch.ones(3, 1)}))) == 3
+
+
+class TestChainsWithoutASource:
+    def test_a_stage_behind_a_model_is_called_with_the_whole_message(self):
+        model = fw.Model(torch.nn.Linear(1, 1), in_columns=["x"], out_columns=["y"])
+        sizes = []
+
+        def count(rows):
+            sizes.append(len(rows))
+            return rows
+
+        assert len(model.map(count)(fw.Message({"x": torch.ones(3000, 1)}))) == 3000
+        assert sizes == [3000]
+
+    def test_a_stage_behind_a_model_finds_its_submodules(self):
+        model = fw.Model(torch.nn.Linear(1, 1), in_columns=["x"], out_columns=["y"])
+        assert model.map(lambda rows: rows).module is model.module

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,9 +11,9 @@ from torch import nn
 
 from fireworks.core.junction import Junction
 from fireworks.core.pipe import Pipe
-from fireworks.core.recursion import chain, has_own
+from fireworks.core.recursion import MISSING
 from fireworks.core.stages import RowStage
-from fireworks.errors import ColumnLengthError, ColumnNotFoundError, ColumnTypeError
+from fireworks.errors import ColumnLengthError, ColumnNotFoundError, ColumnTypeError, ColumnValueError
 from fireworks.message import Message
 
 
@@ -41,6 +41,7 @@ class Model(nn.Module, RowStage):
         ColumnNotFoundError: a message lacks a column that is read.
         ColumnTypeError: a column that is read is no tensor, or the module returns something else than tensors.
         ColumnLengthError: it returns another number of rows, or of tensors, than there are.
+        ColumnValueError: it changes a column that it reads in place.
 
     Example:
         >>> net = torch.nn.Linear(3, 2)
@@ -75,7 +76,15 @@ class Model(nn.Module, RowStage):
         """Return the message with the module's columns added."""
         if "module" not in self._modules:
             raise NotImplementedError(f"{type(self).__name__}: a model without a module must write forward(message).")
-        returned = self.module(*(self._read(message, name) for name in self.in_columns))
+        columns = [self._read(message, name) for name in self.in_columns]
+        versions = [_version(column) for column in columns]
+        returned = self.module(*columns)
+        for name, column, version in zip(self.in_columns, columns, versions, strict=True):
+            if _version(column) != version:
+                raise ColumnValueError(
+                    f"{self.describe()}: the module changed column {name!r} in place, and with it the data that the "
+                    "column is a view of. Its first layer must not work in place: write inplace=False."
+                )
         tensors = (returned,) if isinstance(returned, torch.Tensor) else returned
         if not isinstance(tensors, (tuple, list)) or not all(isinstance(tensor, torch.Tensor) for tensor in tensors):
             raise ColumnTypeError(
@@ -131,16 +140,13 @@ class Model(nn.Module, RowStage):
     # --- attributes: our own, then those upstream -----------------------------------------------------------------
 
     def __getattr__(self, name: str) -> Any:
-        try:
-            return nn.Module.__getattr__(self, name)
-        except AttributeError:
-            if not name.startswith("_") and not has_own(self, name):
-                for pipe in list(chain(self))[1:]:
-                    if has_own(pipe, name):
-                        break
-                    if isinstance(pipe, Model) and any(name in each for each in _registered(pipe)):
-                        return nn.Module.__getattr__(pipe, name)
-            return Pipe.__getattr__(self, name)
+        own = _registered(self, name)
+        return Pipe.__getattr__(self, name) if own is MISSING else own
+
+    def own_attribute(self, name: str) -> Any:
+        """Return an attribute, parameter, buffer or submodule that this model itself has, or ``MISSING``."""
+        own = Pipe.own_attribute(self, name)
+        return _registered(self, name) if own is MISSING else own
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, (nn.Module, nn.Parameter)) and (hasattr(Model, name) or name == "input"):
@@ -205,12 +211,22 @@ class Model(nn.Module, RowStage):
                 parameter.requires_grad_(trained)
 
 
+def _version(tensor: torch.Tensor) -> int:
+    """Return torch's count of changes in place; tensors made in inference mode have none."""
+    return 0 if tensor.is_inference() else tensor._version
+
+
 def _is_below(known: str, name: str) -> bool:
     return known == name or known.startswith(f"{name}.")
 
 
-def _registered(model: nn.Module) -> tuple[Mapping[str, Any], ...]:
-    return model._parameters, model._buffers, model._modules
+def _registered(model: nn.Module, name: str) -> Any:
+    """Return a parameter, buffer or submodule of a module by its name, or ``MISSING``."""
+    for kind in ("_parameters", "_buffers", "_modules"):
+        registered = model.__dict__.get(kind, {})
+        if name in registered:
+            return registered[name]
+    return MISSING
 
 
 @contextmanager

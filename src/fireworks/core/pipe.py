@@ -10,7 +10,7 @@ import numpy as np
 
 from fireworks.core.chunk import Chunk, Span, join
 from fireworks.core.fluent import Fluent
-from fireworks.core.recursion import chain, has_own, look_upstream
+from fireworks.core.recursion import MISSING, chain, look_upstream
 from fireworks.core.site import user_line
 from fireworks.message import Message, concat
 from fireworks.message.index import Rows, as_rows
@@ -209,10 +209,18 @@ class Pipe(Fluent, ABC):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or "input" not in self.__dict__:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        if has_own(self, name):
-            # A property of ours raised AttributeError and Python asks here next: let the real error through.
+        # Python asks here too when a property of ours has raised AttributeError; own_attribute lets that error through.
+        own = self.own_attribute(name)
+        return look_upstream(self, name) if own is MISSING else own
+
+    def own_attribute(self, name: str) -> Any:
+        """Return an attribute that this pipe itself has, or ``MISSING``; nothing upstream is asked.
+
+        An AttributeError from inside a property is a real one, and comes through unchanged.
+        """
+        if name in self.__dict__ or hasattr(type(self), name):
             return object.__getattribute__(self, name)
-        return look_upstream(self, name)
+        return MISSING
 
     def stages(self) -> list[str]:
         """Return what stands from the source to here, as text, one entry per stage."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from fireworks.errors import NotFoundUpstreamError, did_you_mean
 
@@ -25,9 +25,8 @@ def chain(pipe: Pipe) -> Iterator[Pipe]:
         here = here.input
 
 
-def has_own(pipe: Pipe, name: str) -> bool:
-    """Tell whether the pipe itself has the attribute; nothing is called to find out."""
-    return name in pipe.__dict__ or hasattr(type(pipe), name)
+MISSING: Final = object()
+"""What `Pipe.own_attribute` returns for a name that the pipe itself lacks."""
 
 
 def look_upstream(pipe: Pipe, name: str) -> Any:
@@ -41,9 +40,8 @@ def look_upstream(pipe: Pipe, name: str) -> Any:
     """
     searched = list(chain(pipe))
     for upstream in searched[1:]:
-        if has_own(upstream, name):
-            # Not getattr: an AttributeError from inside a property is a real one, and must come through unchanged.
-            return object.__getattribute__(upstream, name)
+        if (value := upstream.own_attribute(name)) is not MISSING:
+            return value
     known = {known for p in searched for known in dir(type(p)) if not known.startswith("_")}
     from fireworks.message import Message
 
@@ -92,8 +90,8 @@ def recursive(method: Any = None, *, accumulate: bool = False) -> Any:
     @functools.wraps(method)
     def run(self: Pipe, *args: Any, **kwargs: Any) -> Any:
         for upstream in list(chain(self))[1:]:
-            if has_own(upstream, method.__name__):
-                result = object.__getattribute__(upstream, method.__name__)(*args, **kwargs)
+            if (upstream_method := upstream.own_attribute(method.__name__)) is not MISSING:
+                result = upstream_method(*args, **kwargs)
                 if accumulate:
                     args = (result, *args[1:])
                 break

@@ -67,4 +67,5 @@ def set_generator_states(states: dict[str, Any]) -> None:
     np.random.set_state(("MT19937", key, numpy_state["pos"], numpy_state["has_gauss"], numpy_state["gauss"]))  # noqa: NPY002
     torch.set_rng_state(states["torch"])
     if torch.cuda.is_available() and states["cuda"]:
-        torch.cuda.set_rng_state_all(states["cuda"])
+        # Saved on a machine with more devices, the states of those that are missing here have no use.
+        torch.cuda.set_rng_state_all(states["cuda"][: torch.cuda.device_count()])

@@ -75,11 +75,17 @@ class RowStage(Pipe):
 
     def call(self, message: Message) -> Message:
         """Apply this stage to a message: on the fixed grid for a row pipe, in one piece behind ``batch``."""
-        size = len(message) if self.is_batched or not self.on_grid else block_rows(self.flow.base.row_bytes)
+        size = self._rows_per_call(len(message))
         if len(message) <= size:
             return self._call_block(message, 0, 0)
         starts = range(0, len(message), size)
         return concat(self._call_block(message[start : start + size], start, n) for n, start in enumerate(starts))
+
+    def _rows_per_call(self, num_rows: int) -> int:
+        # A chain that begins with a model instead of a source has no grid; what it is called with is a batch.
+        has_source = not isinstance(list(chain(self))[-1], RowStage)
+        on_grid = self.on_grid and has_source and not self.is_batched
+        return block_rows(self.flow.base.row_bytes) if on_grid else num_rows
 
     def _call_block(self, block: Message, start: int, number: int) -> Message:
         import numpy as np

@@ -54,5 +54,5 @@ class Bar:
 
     def advance(self) -> None:
         """Count one batch."""
-        if self._task is not None:
+        if self._task is not None and not self._progress.disable:
             self._progress.advance(self._task)

@@ -220,7 +220,8 @@ class Trainer:
         elif self._place is not None:
             self._pass._cursor.load_state_dict(self._place)
         self._place = None
-        self._bar.begin(self.epoch, engine.state.max_epochs, _length(self.batches), 0)
+        done = self._pass._cursor.state_dict().get("position", 0)  # not known of a stream
+        self._bar.begin(self.epoch, engine.state.max_epochs, _length(self.batches), done)
         engine.set_data(self._watched(self._pass))
 
     def _watched(self, batches: PipeIterator) -> Iterator[Message]:
