@@ -50,13 +50,21 @@ class PipeIterator:
             raise StopIteration
         return chunk.message
 
+    def place(self) -> State:
+        """Return where this pass stands, without saying over what; cheap enough for every batch."""
+        return self._cursor.state_dict()
+
+    def move_to(self, place: State) -> None:
+        """Move to a place of this very pass, or of another over the same pipe and epoch."""
+        self._cursor.load_state_dict(place)
+
     def state_dict(self) -> State:
         """Return where this pass stands, and over what."""
         return {
             "version": _VERSION,
             "pipe": self._pipe.stages(),
             "epoch": self.epoch,
-            "cursor": self._cursor.state_dict(),
+            "cursor": self.place(),
         }
 
     def load_state_dict(self, state: State) -> None:
@@ -66,23 +74,29 @@ class PipeIterator:
             StateError: the state is of another version of the format, or of another pipe; the first stage that
                 differs is named.
         """
-        if state.get("version") != _VERSION:
+        if not {"version", "pipe", "epoch", "cursor"} <= state.keys() or state["version"] != _VERSION:
             raise StateError(
                 f"PipeIterator: expected a state of version {_VERSION}; got {state!r:.80}. "
                 "Save it again with this version of fireworks."
             )
-        saved, ours = state["pipe"], self.state_dict()["pipe"]
-        if saved != ours:
-            differs = next((n for n, (a, b) in enumerate(zip(saved, ours, strict=False)) if a != b), None)
-            what = (
-                f"{len(saved)} stages were saved, there are {len(ours)}"
-                if differs is None
-                else f"stage {differs} was {saved[differs]}, it is {ours[differs]}"
-            )
-            raise StateError(f"PipeIterator: the state is of another pipe: {what}. Build the pipe as it was.")
+        require_same_stages(state["pipe"], self._pipe, who="PipeIterator")
         self._open(int(state["epoch"]))
-        self._cursor.load_state_dict(state["cursor"])
-        object.__setattr__(self._pipe, "_epochs_begun", self.epoch + 1)
+        self.move_to(state["cursor"])
+        self._pipe.next_epoch_is(self.epoch + 1)
+
+
+def require_same_stages(saved: list[str], pipe: Pipe, *, who: str) -> None:
+    """Raise `StateError` if a state was saved over another pipe; the first stage that differs is named."""
+    ours = pipe.stages()
+    if saved == ours:
+        return
+    differs = next((n for n, (a, b) in enumerate(zip(saved, ours, strict=False)) if a != b), None)
+    what = (
+        f"{len(saved)} stages were saved, there are {len(ours)}"
+        if differs is None
+        else f"stage {differs} was {saved[differs]}, it is {ours[differs]}"
+    )
+    raise StateError(f"{who}: the state is of another pipe: {what}. Build the pipe as it was.")
 
 
 @final

@@ -170,8 +170,12 @@ class Pipe(Fluent, ABC):
         from fireworks.core.iterator import PipeIterator
 
         epoch = self._epochs_begun
-        object.__setattr__(self, "_epochs_begun", epoch + 1)
+        self.next_epoch_is(epoch + 1)
         return PipeIterator(self, epoch)
+
+    def next_epoch_is(self, epoch: int) -> None:
+        """Set which epoch the next ``iter`` starts."""
+        object.__setattr__(self, "_epochs_begun", epoch)
 
     # --- as a function --------------------------------------------------------------------------------------------
 
