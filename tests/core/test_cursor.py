@@ -91,3 +91,58 @@ class TestAnErrorInTheMiddle:
         resumed = iter(pipe)
         resumed.load_state_dict(iterator.state_dict())
         assert read + list(resumed) == self.whole(name)
+
+
+class TestInterrupts:
+    """Ctrl-C in a notebook, then next: no row is lost, none comes twice."""
+
+    @pytest.mark.parametrize(
+        "build",
+        [
+            lambda function: table(3000).map(function).batch(500),
+            lambda function: counting(3000).map(function).batch(500),
+            lambda function: counting(3000).batch(500).map(function),
+            lambda function: counting(3000).filter(lambda rows: function(rows)["n"] >= 0).batch(500),
+        ],
+        ids=["indexed", "stream", "batched stream", "filtered stream"],
+    )
+    def test_going_on_after_an_interrupt(self, build):
+        interrupts = [2, 4]
+        calls = []
+
+        def function(rows):
+            calls.append(len(rows))
+            if len(calls) in interrupts:
+                raise KeyboardInterrupt
+            return rows
+
+        iterator = iter(build(function))
+        seen = []
+        while True:
+            try:
+                seen += next(iterator)["n"].tolist()
+            except KeyboardInterrupt:
+                continue
+            except StopIteration:
+                break
+        assert seen == list(range(3000))
+
+    def test_going_on_after_an_interrupt_in_a_source(self):
+        interrupts = [KeyboardInterrupt]
+
+        def begin():
+            for n in range(100):
+                if n == 50 and interrupts:
+                    raise interrupts.pop()
+                yield fw.Message({"n": [n]})
+
+        iterator = iter(fw.source(begin))
+        seen = []
+        while True:
+            try:
+                seen += [row["n"].item() for row in [next(iterator)]]
+            except KeyboardInterrupt:
+                assert seen == list(range(50))
+            except StopIteration:
+                break
+        assert seen == list(range(100))

@@ -453,8 +453,9 @@ class TestInAPipeline:
         model = linear(0, 4, 2, input=fw.source(rows()))
         with pytest.raises(RuntimeError, match="shapes cannot be multiplied") as caught:
             model.to_message()
-        assert "In Model(Linear: x -> y), built at " in caught.value.__notes__[0]
-        assert "on rows [0, 1, 2, 3, 4] of the source" in caught.value.__notes__[0]
+        assert "In Model(Linear: x -> y), built at " in caught.value.__notes__[1]
+        assert "on rows [0, 1, 2, 3, 4] of the source" in caught.value.__notes__[1]
+        assert "one tensor per column: x: (5, 3)" in caught.value.__notes__[0]
 
 
 STAGES = {
@@ -612,3 +613,20 @@ class TestChainsWithoutASource:
     def test_a_stage_behind_a_model_finds_its_submodules(self):
         model = fw.Model(torch.nn.Linear(1, 1), in_columns=["x"], out_columns=["y"])
         assert model.map(lambda rows: rows).module is model.module
+
+
+class TestModes:
+    def test_evaluation_mode_reaches_the_models_upstream(self):
+        first = fw.Model(torch.nn.Dropout(0.5), in_columns=["x"], out_columns=["h"])
+        last = fw.Model(torch.nn.Identity(), in_columns=["h"], out_columns=["y"], input=first)
+        assert last.eval() is last
+        assert not first.module.training
+        message = fw.Message({"x": torch.ones(50, 1)})
+        assert torch.equal(last(message)["y"], last(message)["y"])
+        last.train()
+        assert first.module.training
+
+
+def test_a_class_in_place_of_a_module_is_told():
+    with pytest.raises(TypeError, match=r"expected a torch\.nn\.Module; got the class Linear; make one: Linear\(…\)"):
+        fw.Model(torch.nn.Linear, in_columns=["x"], out_columns=["y"])

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 import fireworks as fw
 from fireworks.errors import UnknownLengthError
@@ -97,3 +98,67 @@ def test_fetching_another_number_of_rows_is_an_error():
 
     with pytest.raises(ValueError, match=r"Short\(\): fetch was asked for 12 rows and returned 11\."):
         Short().to_message()
+
+
+class TestHowMuchIsRead:
+    def test_wide_rows_are_read_a_few_at_a_time(self):
+        asked = []
+
+        class Images(fw.Source):
+            schema = fw.Message({"x": torch.zeros(1, 512, 512)}).schema
+
+            def count(self):
+                return 10_000
+
+            def fetch(self, rows):
+                asked.append(len(rows))
+                return fw.Message({"x": torch.zeros(len(rows), 1)})
+
+        next(iter(Images().batch(2)))
+        next(iter(Images().shuffle(seed=0).batch(2)))
+        assert max(asked) <= 8  # 1 MB a row
+
+    def test_an_empty_slice_reads_and_computes_nothing(self):
+        calls = []
+
+        def note(rows):
+            calls.append(len(rows))
+            return rows
+
+        pipe = fw.source({"n": torch.arange(10)}).map(note)
+        assert list(pipe.flow.pieces(range(5, 5), 0)) == []
+        assert calls == []
+
+
+class Growing(fw.Source):
+    """A live table: it has more rows each time it is asked."""
+
+    schema = fw.Message({"n": [0]}).schema
+    rows = 100
+
+    def count(self):
+        return self.rows
+
+    def fetch(self, rows):
+        return fw.Message({"n": np.asarray(rows)})
+
+
+class TestASourceThatGrows:
+    @pytest.mark.parametrize(
+        "build",
+        [
+            lambda source: source.split(0.5, 0.5, seed=0)[0],
+            lambda source: source.split(0.5, 0.5, seed=0)[1].shuffle(seed=1),
+            lambda source: source.filter("n", ">=", 50),
+            lambda source: source.filter("n", ">=", 50).split(0.5, 0.5, seed=0)[0].batch(7),
+        ],
+        ids=["part", "shuffled part", "filter", "part of a filter"],
+    )
+    def test_length_and_rows_agree_before_and_after(self, build):
+        source = Growing()
+        pipe = build(source)
+        for rows in (100, 200, 150):
+            source.rows = rows
+            fresh = build(source)
+            assert len(pipe) == len(list(pipe)) == len(fresh)
+            assert pipe.to_message() == fresh.to_message()

@@ -173,9 +173,7 @@ class TestOrderStages:
                 return num_items - 1 - torch.as_tensor(list(span)).numpy()
 
         assert numbers(Reverse(table(5).map(double))) == [8, 6, 4, 2, 0]
-        with pytest.raises(
-            NoRandomAccessError, match=r"Reverse needs random access, and its input is a stream\. Put it"
-        ):
+        with pytest.raises(NoRandomAccessError, match=r"Reverse needs random access, and .* is a stream: .*Put it"):
             Reverse(counting())
         with pytest.raises(NoRandomAccessError, match=r"Reverse needs random access, and its input is a stream\.$"):
             Reverse(table()).open(counting().flow.open(0))

@@ -154,3 +154,21 @@ class TestWhatDoesNotFit:
     def test_components_without_names(self):
         with pytest.raises(TypeError, match="Zip: components need names"):
             fw.Zip([table(), table()])
+
+
+class TestThinnedBatches:
+    def test_a_filter_behind_batch_is_refused_because_rows_would_stand_beside_others(self):
+        thinned = table().select("n").batch(2).filter(lambda rows: rows["n"] % 2 == 0)
+        with pytest.raises(ValueError, match=r"filters thin out the batches of \['a'\].*Filter before \.batch"):
+            fw.Zip({"a": thinned, "b": table().select("x").batch(2)})
+
+    def test_building_a_zip_of_filtered_rows_reads_nothing(self):
+        calls = []
+
+        def note(rows):
+            calls.append(len(rows))
+            return rows["n"] >= 0
+
+        inner = fw.Zip({"a": table().filter(note).select("n"), "b": table().select("x")})
+        fw.Zip({"c": inner, "d": table().select("word")})
+        assert calls == []

@@ -402,3 +402,17 @@ class TestCopying:
         other.raw("n")[:] = 0
         assert message["x"].sum() == 15
         assert message["n"].sum() == 6
+
+
+class TestNoAttributes:
+    def test_columns_are_not_attributes(self):
+        with pytest.raises(
+            AttributeError, match=r"no attribute 'x'\. Columns are not attributes; write message\['x'\]"
+        ):
+            fw.Message({"x": [1]}).x  # noqa: B018
+        with pytest.raises(AttributeError, match=r"'Message' object has no attribute 'y'\.$"):
+            fw.Message({"x": [1]}).y  # noqa: B018
+
+    def test_a_frame_is_no_message(self):
+        message = fw.Message({"x": torch.arange(2), "s": ["a", "b"]})
+        assert (message == message.to_pandas()) is False

@@ -147,3 +147,17 @@ class TestWhatASplitNeeds:
     def test_values_that_vary_are_no_hindrance(self):
         parts = table().map(add_noise, seed=0).split(0.5, 0.5, seed=0)
         assert sorted(numbers(parts[0]) + numbers(parts[1])) == list(range(23))
+
+
+class TestClearRefusals:
+    def test_a_list_of_fractions(self):
+        with pytest.raises(
+            ValueError, match=r"write the fractions one by one, split\(0\.8, 0\.2, seed=0\); got \(\[0\.8, 0\.2\],\)"
+        ):
+            fw.source({"n": [1, 2]}).split([0.8, 0.2], seed=0)
+
+    def test_no_rows_at_all(self):
+        with pytest.raises(
+            ValueError, match=r"split: its input has no rows \(Memory\(2 rows: n\) → Filter\(n > 5\)\); insert some"
+        ):
+            fw.source({"n": [1, 2]}).filter("n", ">", 5).split(0.8, 0.2, seed=0)

@@ -86,3 +86,35 @@ class TestFunctions:
     def test_it_needs_an_input(self):
         with pytest.raises(TypeError, match="Map has no input; pass it a pipe"):
             fw.Map(None, double)
+
+
+class TestModelsInTheData:
+    """A model in a map is a part of the data: the same each time, and no gradients."""
+
+    def make(self):
+        net = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.BatchNorm1d(3), torch.nn.Dropout(0.5))
+        return fw.Model(net, in_columns=["x"], out_columns=["y"])
+
+    def test_it_runs_in_evaluation_mode_without_gradients(self):
+        model = self.make()
+        pipe = table().map(model)
+        assert pipe[0] == pipe[0]
+        assert not pipe[0]["y"].requires_grad
+        assert model.module[2].training
+
+    def test_its_running_statistics_stay(self):
+        model = self.make()
+        before = model.module[1].running_mean.clone()
+        table().map(model).to_message()
+        assert torch.equal(model.module[1].running_mean, before)
+
+    def test_the_mode_comes_back_after_an_error(self):
+        model = self.make()
+        with pytest.raises(fw.errors.ColumnNotFoundError):
+            table().select("n").map(model).to_message()
+        assert model.training
+
+    def test_it_describes_itself(self):
+        norm = fw.Normalize("x", per_element=False)
+        assert table().map(norm).stages()[-1] == "Map(Normalize(x, per_element=False))"
+        assert table().map(self.make()).stages()[-1] == "Map(Model(Sequential: x -> y))"

@@ -49,3 +49,8 @@ def test_at_least_one_column_is_named():
 def test_it_needs_an_input():
     with pytest.raises(TypeError, match="Select has no input; pass it a pipe"):
         fw.Select(None, "n")
+
+
+def test_a_list_of_names_is_refused_with_the_right_way():
+    with pytest.raises(TypeError, match=r"select: write the names one by one, select\('x', 'label'\); got"):
+        table().select(["x", "n"])

@@ -92,7 +92,7 @@ class TestNulls:
     def test_rows_are_named(self):
         column = pd.array([1, None, 3, None], dtype="Int64")
         with pytest.raises(
-            ColumnValueError, match=r"tensors: column 'c' has 2 nulls, in rows 1, 3; fill or filter them"
+            ColumnValueError, match=r"tensors: column 'c' has 2 missing values, in rows 1, 3 of the source; fill them"
         ):
             converted(column)
 
@@ -100,15 +100,21 @@ class TestNulls:
         nulls = {3, 17}
         column = pd.array([None if n in nulls else n for n in range(20)], dtype="Float64")
         pipe = fw.source({"c": column, "n": range(20)}).filter("n", ">", 4).shuffle(seed=0).batch(20).tensors("c")
-        with pytest.raises(ColumnValueError, match=r"column 'c' has 1 nulls, in rows 17; fill"):
+        with pytest.raises(ColumnValueError, match=r"column 'c' has 1 missing values, in rows 17 of the source; fill"):
             list(pipe)
 
     def test_only_the_first_ten_are_listed(self):
-        with pytest.raises(ColumnValueError, match=r"has 12 nulls, in rows 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, …; fill"):
+        with pytest.raises(
+            ColumnValueError, match=r"has 12 missing values, in rows 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, … of the source"
+        ):
             converted(pd.array([None] * 12, dtype="int64[pyarrow]"))
 
-    def test_nan_in_a_column_of_floats_is_a_number(self):
-        assert converted([0.5, float("nan")]).isnan().tolist() == [False, True]
+    def test_nan_in_a_column_of_pandas_is_missing(self):
+        with pytest.raises(ColumnValueError, match=r"has 1 missing values, in rows 1 .*\.filter\('c', 'is not null'\)"):
+            converted([0.5, float("nan")])
+
+    def test_nan_in_a_column_that_is_a_tensor_is_a_number(self):
+        assert converted(torch.tensor([0.5, float("nan")])).isnan().tolist() == [False, True]
 
 
 class TestMemory:

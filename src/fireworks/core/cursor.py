@@ -44,7 +44,7 @@ def unmoved_by_errors(cursor: Cursor) -> Iterator[State]:
     before = cursor.state_dict()
     try:
         yield before
-    except Exception:
+    except BaseException:  # Ctrl-C too: in a notebook one goes on with next
         cursor.load_state_dict(before)
         raise
 
@@ -92,7 +92,7 @@ class IndexCursor(Cursor):
     def _next_piece(self, pieces: Iterator[Chunk]) -> Chunk | None:
         try:
             return next(pieces, None)
-        except Exception:
+        except BaseException:
             self._pieces = None  # a generator that raised says from then on that it is at its end
             raise
 

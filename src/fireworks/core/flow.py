@@ -49,6 +49,19 @@ def block_rows(row_bytes: int) -> int:
     return 1 << (fitting.bit_length() - 1)
 
 
+def read_rows(row_bytes: int) -> int:
+    """Return how many rows a source is asked for at once, at most.
+
+    Args:
+        row_bytes: Bytes of one row by the schema of the source.
+
+    Example:
+        >>> read_rows(144), read_rows(50_000)
+        (16384, 167)
+    """
+    return max(block_rows(row_bytes), min(_READ_ROWS, _READ_BYTES // max(1, row_bytes)))
+
+
 class Base(ABC):
     """Where the items of a flow come from.
 
@@ -208,7 +221,7 @@ class Flow:
 
     @cached_property
     def _read_rows(self) -> int:
-        return max(block_rows(self.base.row_bytes), min(_READ_ROWS, _READ_BYTES // max(1, self.base.row_bytes)))
+        return read_rows(self.base.row_bytes)
 
     def run_stages(self, chunk: Chunk, epoch: int, block: int) -> Chunk:
         """Run every row stage on one block or batch."""
@@ -217,14 +230,14 @@ class Flow:
         return chunk
 
     def _on_grid(self, span: Span, epoch: int) -> Iterator[Chunk]:
+        if not len(span):
+            return
         if isinstance(span, range):
             first = span.start // self.grid
             for number, block in enumerate(self._blocks(first, -(-span.stop // self.grid), epoch), first):
                 piece = block.cut(max(span.start - number * self.grid, 0), span.stop - number * self.grid)
                 if len(piece.rows):
                     yield piece
-            return
-        if not len(span):
             return
         # Scattered positions: every block that holds one of them is computed whole, once.
         numbers, slot = np.unique(span // self.grid, return_inverse=True)
@@ -257,12 +270,13 @@ class Flow:
         size = self.grid or block_rows(self.base.row_bytes)
         return BlockCursor(cursor, size, lambda chunk, block: self.run_stages(chunk, epoch, block))
 
-    def require_random_access(self, who: str) -> None:
-        """Raise `NoRandomAccessError` if this flow is a stream."""
+    def require_random_access(self, who: str, pipe: object) -> None:
+        """Raise `NoRandomAccessError` if this flow, of the pipe that is named, is a stream."""
         if not self.is_indexable:
             raise NoRandomAccessError(
-                f"{who} needs random access, and its input is a stream. "
-                "Put it before the stage that makes a stream, or read the rows first: fw.source(pipe.to_message())."
+                f"{who} needs random access, and {pipe!r} is a stream: its source can only be read on (a table needs an "
+                "integer primary key), or a filter stands behind a shuffle. Put it before the stage that makes a stream, "
+                "or read the rows first: fw.source(pipe.to_message())."
             )
 
 

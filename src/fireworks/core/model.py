@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from fireworks.core.in_place import version
 from fireworks.core.junction import Junction
 from fireworks.core.pipe import Pipe
 from fireworks.core.recursion import MISSING
@@ -61,7 +62,12 @@ class Model(nn.Module, RowStage):
         nn.Module.__init__(self)
         RowStage.__init__(self, input)
         if module is not None and not isinstance(module, nn.Module):
-            raise TypeError(f"Model: expected a torch.nn.Module; got {type(module).__name__}.")
+            made = (
+                f"the class {module.__name__}; make one: {module.__name__}(…)"
+                if isinstance(module, type)
+                else type(module).__name__
+            )
+            raise TypeError(f"Model: expected a torch.nn.Module; got {made}.")
         if isinstance(in_columns, str) or isinstance(out_columns, str):
             raise TypeError("Model: in_columns and out_columns are lists of names; write in_columns=['x'].")
         if (module is None) != (not in_columns and not out_columns) or bool(in_columns) != bool(out_columns):
@@ -77,10 +83,15 @@ class Model(nn.Module, RowStage):
         if "module" not in self._modules:
             raise NotImplementedError(f"{type(self).__name__}: a model without a module must write forward(message).")
         columns = [self._read(message, name) for name in self.in_columns]
-        versions = [_version(column) for column in columns]
-        returned = self.module(*columns)
-        for name, column, version in zip(self.in_columns, columns, versions, strict=True):
-            if _version(column) != version:
+        before = [version(column) for column in columns]
+        try:
+            returned = self.module(*columns)
+        except Exception as error:
+            shapes = ", ".join(f"{n}: {tuple(c.shape)}" for n, c in zip(self.in_columns, columns, strict=True))
+            error.add_note(f"In {self.describe()}, which called the module with one tensor per column: {shapes}.")
+            raise
+        for name, column, count in zip(self.in_columns, columns, before, strict=True):
+            if version(column) != count:
                 raise ColumnValueError(
                     f"{self.describe()}: the module changed column {name!r} in place, and with it the data that the "
                     "column is a view of. Its first layer must not work in place: write inplace=False."
@@ -171,6 +182,13 @@ class Model(nn.Module, RowStage):
         with _looking_here_only(self):
             super().add_module(name, module)
 
+    def train(self, mode: bool = True) -> Model:  # noqa: FBT001, FBT002 (torch's signature)
+        """Set training or evaluation mode here and in every model upstream, which this one calls."""
+        for pipe in upstream_pipes(self):
+            if isinstance(pipe, nn.Module):
+                nn.Module.train(pipe, mode)
+        return self
+
     # --- parameters -----------------------------------------------------------------------------------------------
 
     def all_parameters(self) -> Iterator[nn.Parameter]:
@@ -209,11 +227,6 @@ class Model(nn.Module, RowStage):
         for known, parameter in parameters.items():
             if not names or any(_is_below(known, name) for name in names):
                 parameter.requires_grad_(trained)
-
-
-def _version(tensor: torch.Tensor) -> int:
-    """Return torch's count of changes in place; tensors made in inference mode have none."""
-    return 0 if tensor.is_inference() else tensor._version
 
 
 def _is_below(known: str, name: str) -> bool:

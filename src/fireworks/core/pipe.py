@@ -144,7 +144,7 @@ class Pipe(Fluent, ABC):
                 f"{type(self).__name__}: a pipe is indexed by items, not by columns. Write pipe.select({key!r}) for a "
                 f"pipe of that column, or pipe.to_message()[{key!r}] for its values."
             )
-        self.flow.require_random_access(type(self).__name__ + "[…]")
+        self.flow.require_random_access(type(self).__name__ + "[…]", self)
         item = "batch" if self.is_batched else "row"
         rows = as_rows(key, len(self), where=type(self).__name__, item=item)
         span: Span

@@ -9,12 +9,10 @@ import numpy as np
 
 from fireworks.core.chunk import Chunk, Span, as_positions, groups
 from fireworks.core.cursor import Cursor, State
-from fireworks.core.flow import Base, Flow
+from fireworks.core.flow import Base, Flow, read_rows
 from fireworks.core.pipe import Pipe
 from fireworks.errors import UnknownLengthError
 from fireworks.message import Message, Schema
-
-_FETCH_ROWS = 16 * 1024
 
 
 class Source(Pipe):
@@ -90,7 +88,7 @@ class _SourceBase(Base):
         return self._source.fetch(range(0))
 
     def pieces(self, span: Span, epoch: int) -> Iterator[Chunk]:  # noqa: ARG002
-        for rows in groups(span, _FETCH_ROWS):
+        for rows in groups(span, read_rows(self.row_bytes)):
             message = self._source.fetch(rows)
             if len(message) != len(rows):
                 raise ValueError(
@@ -121,7 +119,7 @@ class _StreamCursor(Cursor):
         while self._used == len(self._ahead):
             try:
                 following = next(self._messages, None)
-            except Exception:
+            except BaseException:
                 self._move(self._row)  # a generator that raised says from then on that it is at its end
                 raise
             if following is None:

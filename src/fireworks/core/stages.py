@@ -8,6 +8,7 @@ from typing import Any, ClassVar, TypeVar
 
 from fireworks.core.chunk import Chunk
 from fireworks.core.flow import Flow, Order, block_rows
+from fireworks.core.in_place import call
 from fireworks.core.pipe import Pipe
 from fireworks.core.recursion import chain
 from fireworks.errors import ColumnNotFoundError, FireworksError
@@ -57,7 +58,8 @@ class RowStage(Pipe):
 
     def run(self, chunk: Chunk, epoch: int, block: int) -> Chunk:  # noqa: ARG002
         """Transform one block and check what came back."""
-        return Chunk(self.checked(self.transform(chunk.message), len(chunk.rows)), chunk.rows)
+        result = call(self.transform, chunk.message, who=self.describe())
+        return Chunk(self.checked(result, len(chunk.rows)), chunk.rows)
 
     def checked(self, result: object, num_rows: int) -> Message:
         """Return a transform's result, or say that it is no message of the right length."""
@@ -139,7 +141,7 @@ class OrderStage(Pipe, Order):
     def __init__(self, input: Pipe) -> None:
         super().__init__(input)
         if type(self).open is Order.open:
-            self.upstream.flow.require_random_access(self.random_kind or type(self).__name__)
+            self.upstream.flow.require_random_access(self.random_kind or type(self).__name__, self.upstream)
 
     def make_flow(self) -> Flow:
         """Return the input's flow with this order on it."""

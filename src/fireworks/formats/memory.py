@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any, final
 
+import numpy as np
 import pandas as pd
+import torch
 
 from fireworks.core.chunk import Span
 from fireworks.core.pipe import Pipe
@@ -44,6 +47,10 @@ def source(data: Any) -> Pipe:
         return data
     if isinstance(data, (Message, pd.DataFrame, Mapping)):
         return MemorySource(data)
+    if isinstance(data, (torch.Tensor, np.ndarray)):
+        raise TypeError(f"source: a {type(data).__name__} is one column; name it: fw.source({{'x': …}}).")
+    if isinstance(data, (str, Path)):
+        raise TypeError(f"source: read the file first, as in fw.source(pd.read_csv({str(data)!r})).")
     if hasattr(data, "__len__") and hasattr(data, "__getitem__") and not isinstance(data, (str, bytes)):
         return SequenceSource(data)
     if callable(data):
@@ -205,8 +212,6 @@ def rows_to_message(rows: list[Any]) -> Message:
         TypeError: a row is something else.
         SchemaMismatchError: rows differ in their columns.
     """
-    import torch
-
     for row in rows:
         if not isinstance(row, (Mapping, Message)):
             raise TypeError(

@@ -31,7 +31,8 @@ class Zip(Junction):
         components: Pipes by name; all over rows, or all over batches.
 
     Raises:
-        ValueError: the components differ in length; at once where lengths are known, else where the shortest ends.
+        ValueError: the components differ in length; at once where lengths are known, else where the shortest ends. Or
+            a filter thins out the batches of one.
         TypeError: some are batched and some are not.
         SchemaMismatchError: two components have a column of the same name.
 
@@ -48,6 +49,12 @@ class Zip(Junction):
             raise TypeError(f"Zip: components must all give rows or all give batches; batched are {_true(batched)}.")
         if all(component.is_indexable and not _needs_a_pass(component) for component in self.components.values()):
             self._check_lengths()
+        thinned = {name: any(stage.drops_rows for stage in pipe.flow.stages) for name, pipe in self.components.items()}
+        if any(thinned.values()):
+            raise ValueError(
+                f"Zip: filters thin out the batches of {_true(thinned)}, so rows would stand beside others than their own. "
+                "Filter before .batch."
+            )
         owners: dict[str, str] = {}
         for name, component in self.components.items():
             for column in component.known_columns or ():
@@ -71,7 +78,15 @@ class Zip(Junction):
 
 
 def _needs_a_pass(pipe: Pipe) -> bool:
-    return any(getattr(type(stage), "drops_rows", False) for stage in chain(pipe))
+    """Tell whether the length of a pipe is known only after a pass over it: behind a filter, through junctions too."""
+    return any(
+        any(map(_needs_a_pass, stage.components.values())) if isinstance(stage, Junction) else _drops_rows(stage)
+        for stage in chain(pipe)
+    )
+
+
+def _drops_rows(stage: Pipe) -> bool:
+    return isinstance(stage, RowStage) and stage.drops_rows
 
 
 def _true(flags: Mapping[str, bool]) -> list[str]:
@@ -172,7 +187,6 @@ class _Merge(RowStage):
         super().__init__(None)
         self._junction, self._flows = junction, dict(flows)
         self.on_grid = any(stage.on_grid for flow in flows.values() for stage in flow.stages)  # type: ignore[misc]
-        self.drops_rows = any(stage.drops_rows for flow in flows.values() for stage in flow.stages)
 
     def describe(self) -> str:
         return self._junction.describe()

@@ -101,6 +101,11 @@ class Message:
     def __repr__(self) -> str:
         return render(self._columns, self._num_rows)
 
+    def __getattr__(self, name: str) -> Any:
+        is_column = name != "_columns" and name in self._columns
+        hint = f" Columns are not attributes; write message[{name!r}]." if is_column else ""
+        raise AttributeError(f"'Message' object has no attribute {name!r}.{hint}")
+
     # --- columns --------------------------------------------------------------------------------------------------
 
     def raw(self, name: str) -> Column:
@@ -224,7 +229,7 @@ class Message:
         )
 
     def __eq__(self, other: object) -> bool:
-        return self.equals(other) if isinstance(other, Message) else NotImplemented
+        return self.equals(other)
 
     __hash__ = None  # type: ignore[assignment]  # columns can be assigned, so a hash could not last
 

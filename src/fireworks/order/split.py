@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from functools import cached_property
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -63,6 +62,8 @@ def split(input: Pipe, *fractions: float, seed: int, name: str | None = None) ->
 
 
 def _check_fractions(fractions: Sequence[float]) -> None:
+    if any(isinstance(fraction, (str, Sequence)) for fraction in fractions):
+        raise ValueError(f"split: write the fractions one by one, split(0.8, 0.2, seed=0); got {fractions!r:.60}.")
     if not fractions or any(not fraction > 0 for fraction in fractions) or abs(sum(fractions) - 1) > 1e-9:
         raise ValueError(
             f"split: fractions must be positive and sum to 1; got {list(fractions)}, which sum to {sum(fractions):g}."
@@ -99,8 +100,11 @@ class Part(OrderStage):
                 "the parts. Split first, then shuffle each part."
             )
         self.stage = stage_name(input, "split", name)
+        self._found: tuple[int, Positions] | None = None  # of how many items, and which
         self._named = "" if name is None else f", name={name!r}"
         count = len(input)
+        if not count:
+            raise ValueError(f"split: its input has no rows ({input!r}); insert some, or loosen the filter before it.")
         if not part_sizes(count, self.fractions)[number]:
             raise ValueError(
                 f"split: {count} items by {list(fractions)} leave part {number} empty; give it a larger share."
@@ -113,14 +117,16 @@ class Part(OrderStage):
     def num_items_out(self, num_items: int) -> int:  # noqa: D102
         return part_sizes(num_items, self.fractions)[self.number]
 
-    @cached_property
-    def _positions(self) -> Positions:
-        order = random_order(self.seed, self.stage, 0, len(self.upstream))
-        ends = np.cumsum([0, *part_sizes(len(order), self.fractions)])
-        return np.sort(order[ends[self.number] : ends[self.number + 1]])
+    def _positions(self, num_items: int) -> Positions:
+        if self._found is None or self._found[0] != num_items:  # a live table may have grown
+            order = random_order(self.seed, self.stage, 0, num_items)
+            ends = np.cumsum([0, *part_sizes(num_items, self.fractions)])
+            self._found = num_items, np.sort(order[ends[self.number] : ends[self.number + 1]])
+        return self._found[1]
 
     def locate(self, span: Span, num_items: int, epoch: int) -> Span:  # noqa: ARG002, D102
-        return self._positions[span.start : span.stop] if isinstance(span, range) else self._positions[span]
+        positions = self._positions(num_items)
+        return positions[span.start : span.stop] if isinstance(span, range) else positions[span]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in super().__getstate__().items() if name != "_positions"}
+        return super().__getstate__() | {"_found": None}

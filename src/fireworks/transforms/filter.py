@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cached_property
 from typing import Any, final
 
 import numpy as np
@@ -88,10 +87,10 @@ class Filter(RowStage):
             return flow.ordered(_Kept(self))
         return Flow(_FilteredStream(flow, self))
 
-    def kept(self) -> Positions:
-        """Return the positions in the input of the rows that are kept; reads the input once."""
+    def kept(self, num_items: int) -> Positions:
+        """Return the positions in the input of the rows that are kept, of the first ``num_items``; reads them once."""
         flow, start, found = self.upstream.flow, 0, []
-        for block in recut(flow.pieces(range(flow.num_items()), 0), block_rows(flow.base.row_bytes)):
+        for block in recut(flow.pieces(range(num_items), 0), block_rows(flow.base.row_bytes)):
             mask = placing_errors(self, block, self._predicate, block.message)
             found.append(start + np.flatnonzero(mask))
             start += len(block.rows)
@@ -103,16 +102,19 @@ class _Kept(Order):
 
     def __init__(self, filter: Filter) -> None:
         self._filter = filter
+        self._found: tuple[int, Positions] | None = None  # of how many rows, and which
 
-    @cached_property
-    def _positions(self) -> Positions:
-        return self._filter.kept()
+    def _positions(self, num_items: int) -> Positions:
+        if self._found is None or self._found[0] != num_items:  # a live table may have grown
+            self._found = num_items, self._filter.kept(num_items)
+        return self._found[1]
 
-    def num_items_out(self, num_items: int) -> int:  # noqa: ARG002
-        return len(self._positions)
+    def num_items_out(self, num_items: int) -> int:
+        return len(self._positions(num_items))
 
     def locate(self, span: Span, num_items: int, epoch: int) -> Span:  # noqa: ARG002
-        return self._positions[span.start : span.stop] if isinstance(span, range) else self._positions[span]
+        positions = self._positions(num_items)
+        return positions[span.start : span.stop] if isinstance(span, range) else positions[span]
 
 
 class _FilteredStream(Barrier):

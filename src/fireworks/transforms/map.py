@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, final
+
+import torch
+from torch import nn
 
 from fireworks._internal.seeds import block_generator, check_seed
 from fireworks.core.chunk import Chunk
+from fireworks.core.in_place import call
 from fireworks.core.pipe import Pipe
 from fireworks.core.stages import RowStage, stage_name
 from fireworks.message import Message
@@ -23,13 +28,15 @@ class Map(RowStage):
     Args:
         input: Rows or batches.
         function: ``function(message) -> message``, or ``function(message, generator) -> message`` with a seed. A
-            fitted model such as `Normalize` is a function.
+            model such as a fitted `Normalize` is a function too; here it is a part of the data, so it runs in
+            evaluation mode and without gradients. To train a model, give it to the next one as its ``input``.
         seed: From 0 to 2**64 - 1; None for a function that draws nothing.
         name: A name for the stage, in place of ``map:0``, that keys its draws.
 
     Raises:
         TypeError: the function can't be called, or returns something else than a message.
         ValueError: it returns another number of rows.
+        ColumnValueError: it changes a column in place.
 
     Example:
         >>> data = fw.source({"x": torch.zeros(2)})
@@ -66,12 +73,31 @@ class Map(RowStage):
         return self.function(rows)
 
     def run(self, chunk: Chunk, epoch: int, block: int) -> Chunk:  # noqa: D102
-        if self.seed is None:
-            return super().run(chunk, epoch, block)
-        generator = block_generator(self.seed, self.stage, epoch, block)
-        return Chunk(self.checked(self.function(chunk.message, generator), len(chunk.rows)), chunk.rows)
+        arguments = () if self.seed is None else (block_generator(self.seed, self.stage, epoch, block),)
+        with as_data(self.function):
+            result = call(self.function, chunk.message, *arguments, who=self.describe())
+        return Chunk(self.checked(result, len(chunk.rows)), chunk.rows)
+
+
+@contextmanager
+def as_data(function: Any) -> Iterator[None]:
+    """Run a module as a part of the data: in evaluation mode, without gradients; a plain function runs as ever."""
+    if not isinstance(function, nn.Module):
+        yield
+        return
+    modes = [(module, module.training) for module in function.modules() if module.training]
+    for module, _ in modes:
+        module.training = False
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
 
 
 def function_name(function: Any) -> str:
-    """Return how a function is called in a plan: its name, or the class of a callable object."""
+    """Return how a function is called in a plan: as a pipe describes itself, its name, or the class of a callable."""
+    if isinstance(function, Pipe):
+        return function.describe()
     return str(getattr(function, "__name__", type(function).__name__))

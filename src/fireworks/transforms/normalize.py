@@ -62,7 +62,8 @@ class Normalize(Model):
 
     def describe(self) -> str:
         """Return the columns as text."""
-        return f"Normalize({', '.join(self.columns)})"
+        whole = "" if self.per_element else ", per_element=False"
+        return f"Normalize({', '.join(self.columns)}{whole})"
 
     # --- fitting --------------------------------------------------------------------------------------------------
 

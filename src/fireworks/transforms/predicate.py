@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from fireworks.core.in_place import call
 from fireworks.errors import ColumnTypeError, did_you_mean
 from fireworks.message import Message
 
@@ -117,7 +118,7 @@ def from_function(function: Callable[[Message], Any], *, who: str) -> Predicate:
 
 
 def _ask(function: Callable[[Message], Any], who: str, rows: Message) -> Mask:
-    answer = function(rows)
+    answer = call(function, rows, who=who)
     if isinstance(answer, Message):
         raise TypeError(
             f"{who}: the function must answer one boolean per row; got a Message. Write: return rows['x'] > 0."

@@ -21,6 +21,7 @@ class Select(RowStage):
         ColumnNotFoundError: a name is not there; at once where the source knows its columns and nothing in between can
             add some, else with the first rows.
         ValueError: no name is given.
+        TypeError: a name is no text.
 
     Example:
         >>> Select(fw.source({"x": torch.arange(2), "y": torch.arange(2)}), "y").to_message().columns
@@ -33,6 +34,8 @@ class Select(RowStage):
         super().__init__(input)
         if not columns:
             raise ValueError("select: name at least one column.")
+        if not all(isinstance(name, str) for name in columns):
+            raise TypeError(f"select: write the names one by one, select('x', 'label'); got {columns!r:.60}.")
         self.columns = columns
         require_columns(self.upstream, columns, who="select")
 

@@ -22,8 +22,9 @@ _SHOWN_ROWS = 10
 class Tensors(RowStage):
     """Turn columns into tensors, floating ones to torch's default dtype; integers and booleans stay as they are.
 
-    Tensor columns are cast by the same rule. A column that holds no numbers, or a null, is an error: nothing is
-    dropped or filled in silence. NaN in a column of floats is a number and passes.
+    Tensor columns are cast by the same rule. A column that holds no numbers, or a missing value, is an error: nothing is
+    dropped or filled in silence. In a column of pandas' or NumPy's, NaN means missing, as it does there; in a column that
+    is a tensor already it is a number, and passes.
 
     Args:
         input: Rows or batches.
@@ -87,15 +88,16 @@ def as_tensor(name: str, column: Column, rows: Positions) -> torch.Tensor:
         ColumnValueError: it holds a null.
     """
     array: Any = column
+    kind = getattr(array.dtype, "kind", "O")
+    missing = np.flatnonzero(pd.isna(array)) if kind in "biuf" else ()
+    if len(missing):
+        shown = ", ".join(map(str, rows[missing[:_SHOWN_ROWS]]))
+        more = ", …" if len(missing) > _SHOWN_ROWS else ""
+        raise ColumnValueError(
+            f"tensors: column {name!r} has {len(missing)} missing values, in rows {shown}{more} of the source; fill them, "
+            f"or leave the rows out: .filter({name!r}, 'is not null')."
+        )
     if not isinstance(array, np.ndarray):
-        missing = np.flatnonzero(pd.isna(array))
-        kind = getattr(array.dtype, "kind", "O")
-        if len(missing) and kind in "biuf":
-            shown = ", ".join(map(str, rows[missing[:_SHOWN_ROWS]]))
-            more = ", …" if len(missing) > _SHOWN_ROWS else ""
-            raise ColumnValueError(
-                f"tensors: column {name!r} has {len(missing)} nulls, in rows {shown}{more}; fill or filter them first."
-            )
         array = array.to_numpy(dtype=getattr(array.dtype, "numpy_dtype", None)) if kind in "biuf" else array
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
         raise ColumnTypeError(
