@@ -1,1 +1,1 @@
-"""What every part of the library may use and no user should: seeds, suggestions, the running trial."""
+"""What every part of the library may use and no user should: seeds, checks, optional dependencies, the running trial."""

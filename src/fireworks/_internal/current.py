@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Protocol
 
@@ -11,6 +12,9 @@ class MetricLog(Protocol):
 
     def log_metric(self, name: str, value: float, step: int | None = None) -> None:
         """Record one value of one metric."""
+
+    def log_metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
+        """Record one value of each of several metrics, all or none."""
 
 
 current_trial: ContextVar[MetricLog | None] = ContextVar("fireworks_current_trial", default=None)

@@ -28,8 +28,10 @@ def run(options: argparse.Namespace) -> None:
     """Run the demo, or copy its code."""
     need("sklearn", extra="demo", user="fireworks demo")
     need("matplotlib", extra="demo", user="fireworks demo")
+    from fireworks._internal.seeds import check_seed
     from fireworks.demo import digits
 
+    check_seed(options.seed, where="fireworks demo")
     if options.copy:
         _copy(Path(digits.__file__), Path(options.copy))
         return
@@ -56,4 +58,6 @@ def _as_typed(program: str) -> str:
     """Return a program's path as one would type it here."""
     path = Path(program)
     here = Path.cwd()
+    if shutil.which(path.name) == program:
+        return path.name
     return str(path.relative_to(here)) if path.is_absolute() and path.is_relative_to(here) else program

@@ -73,7 +73,7 @@ class IndexCursor(Cursor):
         self._used = 0
         self._pieces: Iterator[Chunk] | None = None
 
-    def read(self, num_rows: int) -> Chunk | None:  # noqa: D102
+    def read(self, num_rows: int) -> Chunk | None:
         if self._pieces is None:
             self._pieces = self._flow.pieces(range(self._position, self._flow.num_items()), self._epoch)
         if self._flow.is_batched:
@@ -96,10 +96,10 @@ class IndexCursor(Cursor):
             self._pieces = None  # a generator that raised says from then on that it is at its end
             raise
 
-    def state_dict(self) -> State:  # noqa: D102
+    def state_dict(self) -> State:
         return {"position": self._position}
 
-    def load_state_dict(self, state: State) -> None:  # noqa: D102
+    def load_state_dict(self, state: State) -> None:
         self._move(int(state["position"]))
 
 
@@ -119,7 +119,7 @@ class BlockCursor(Cursor):
         self._number = 0
         self._used = 0
 
-    def read(self, num_rows: int) -> Chunk | None:  # noqa: D102
+    def read(self, num_rows: int) -> Chunk | None:
         while self._block is None or self._used == len(self._block.rows):
             if not self._next_block():
                 return None
@@ -137,11 +137,11 @@ class BlockCursor(Cursor):
         self._before, self._number, self._block, self._used = before, number, block, 0
         return True
 
-    def state_dict(self) -> State:  # noqa: D102
+    def state_dict(self) -> State:
         before = self._input.state_dict() if self._before is None else self._before
         return {"input": before, "block": self._number, "used": self._used}
 
-    def load_state_dict(self, state: State) -> None:  # noqa: D102
+    def load_state_dict(self, state: State) -> None:
         self._input.load_state_dict(state["input"])
         self._number, self._used, self._block, self._before = int(state["block"]), 0, None, None
         if state["used"]:
@@ -155,7 +155,7 @@ class StageCursor(Cursor):
     def __init__(self, input: Cursor, function: Callable[[Chunk, int], Chunk]) -> None:
         self._input, self._function, self._number = input, function, 0
 
-    def read(self, num_rows: int) -> Chunk | None:  # noqa: D102
+    def read(self, num_rows: int) -> Chunk | None:
         with unmoved_by_errors(self._input):
             batch = self._input.read(num_rows)
             if batch is None:
@@ -164,9 +164,9 @@ class StageCursor(Cursor):
         self._number += 1
         return batch
 
-    def state_dict(self) -> State:  # noqa: D102
+    def state_dict(self) -> State:
         return {"input": self._input.state_dict(), "number": self._number}
 
-    def load_state_dict(self, state: State) -> None:  # noqa: D102
+    def load_state_dict(self, state: State) -> None:
         self._input.load_state_dict(state["input"])
         self._number = int(state["number"])

@@ -122,20 +122,20 @@ class AtEpoch(Pipe):
         self.epoch = check_count(epoch, at_least=0, where="at_epoch: epoch")
 
     @property
-    def order_varies(self) -> bool:  # noqa: D102
+    def order_varies(self) -> bool:
         return False
 
     @property
-    def values_vary(self) -> bool:  # noqa: D102
+    def values_vary(self) -> bool:
         return False
 
-    def describe(self) -> str:  # noqa: D102
+    def describe(self) -> str:
         return f"AtEpoch({self.epoch})"
 
     def __iter__(self) -> PipeIterator:
         return PipeIterator(self, self.epoch)
 
-    def make_flow(self) -> Flow:  # noqa: D102
+    def make_flow(self) -> Flow:
         return Flow(_FixedEpoch(self.upstream.flow, self.epoch))
 
 

@@ -82,16 +82,16 @@ class MemorySource(Source):
         self._message = Message(data)
 
     @property
-    def schema(self) -> Schema:  # noqa: D102
+    def schema(self) -> Schema:
         return self._message.schema
 
-    def describe(self) -> str:  # noqa: D102
+    def describe(self) -> str:
         return f"Memory({len(self._message)} rows: {', '.join(self._message.columns)})"
 
-    def count(self) -> int:  # noqa: D102
+    def count(self) -> int:
         return len(self._message)
 
-    def fetch(self, rows: Span) -> Message:  # noqa: D102
+    def fetch(self, rows: Span) -> Message:
         return self._message[rows.start : rows.stop] if isinstance(rows, range) else self._message.take(rows)
 
 
@@ -116,16 +116,16 @@ class SequenceSource(Source):
         self._no_rows = rows_to_message([items[0]])[:0] if len(items) else Message()
 
     @property
-    def schema(self) -> Schema:  # noqa: D102
+    def schema(self) -> Schema:
         return self._no_rows.schema
 
-    def describe(self) -> str:  # noqa: D102
+    def describe(self) -> str:
         return f"Sequence({type(self._items).__name__} of {len(self._items)} rows)"
 
-    def count(self) -> int:  # noqa: D102
+    def count(self) -> int:
         return len(self._items)
 
-    def fetch(self, rows: Span) -> Message:  # noqa: D102
+    def fetch(self, rows: Span) -> Message:
         return rows_to_message([self._items[int(row)] for row in rows]) if len(rows) else self._no_rows[:]
 
 
@@ -152,7 +152,7 @@ class IterableSource(Source):
         self._last_begun: Iterable[Any] | None = None
 
     @cached_property
-    def schema(self) -> Schema:  # noqa: D102
+    def schema(self) -> Schema:
         return next(iter(self.stream(0)), Message()).schema
 
     @property
@@ -160,10 +160,10 @@ class IterableSource(Source):
         """Unknown: looking would begin the stream."""
         return None
 
-    def describe(self) -> str:  # noqa: D102
+    def describe(self) -> str:
         return f"Iterable({getattr(self._begin, '__name__', type(self._begin).__name__)})"
 
-    def stream(self, start: int) -> Iterator[Message]:  # noqa: D102
+    def stream(self, start: int) -> Iterator[Message]:
         skip = start
         for message in _messages(self._begun()):
             if skip >= len(message):

@@ -67,11 +67,11 @@ class Zip(Junction):
         return next(iter(lengths.values()))
 
     @property
-    def known_columns(self) -> list[str] | None:  # noqa: D102
+    def known_columns(self) -> list[str] | None:
         known = [component.known_columns for component in self.components.values()]
         return [name for names in known if names is not None for name in names] if None not in known else None
 
-    def make_flow(self) -> Flow:  # noqa: D102
+    def make_flow(self) -> Flow:
         flows = {name: component.flow for name, component in self.components.items()}
         bare = [Flow(flow.base, flow.orders) for flow in flows.values()]
         return Flow(_Side(self, bare), stages=(_Merge(self, flows),))

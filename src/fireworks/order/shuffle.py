@@ -54,16 +54,16 @@ class Shuffle(OrderStage):
         return random_order(self.seed, self.stage, epoch, count)
 
     @property
-    def order_varies(self) -> bool:  # noqa: D102
+    def order_varies(self) -> bool:
         return True
 
-    def describe(self) -> str:  # noqa: D102
+    def describe(self) -> str:
         return f"Shuffle(seed={self.seed}{self._named})"
 
-    def num_items_out(self, num_items: int) -> int:  # noqa: D102
+    def num_items_out(self, num_items: int) -> int:
         return num_items
 
-    def locate(self, span: Span, num_items: int, epoch: int) -> Span:  # noqa: D102
+    def locate(self, span: Span, num_items: int, epoch: int) -> Span:
         order = self._order(epoch, num_items)
         return order[span.start : span.stop] if isinstance(span, range) else order[span]
 

@@ -110,11 +110,11 @@ class Part(OrderStage):
                 f"split: {count} items by {list(fractions)} leave part {number} empty; give it a larger share."
             )
 
-    def describe(self) -> str:  # noqa: D102
+    def describe(self) -> str:
         shares = ", ".join(f"{fraction:g}" for fraction in self.fractions)
         return f"Split({shares}, seed={self.seed}{self._named})[{self.number}]"
 
-    def num_items_out(self, num_items: int) -> int:  # noqa: D102
+    def num_items_out(self, num_items: int) -> int:
         return part_sizes(num_items, self.fractions)[self.number]
 
     def _positions(self, num_items: int) -> Positions:
@@ -124,7 +124,7 @@ class Part(OrderStage):
             self._found = num_items, np.sort(order[ends[self.number] : ends[self.number + 1]])
         return self._found[1]
 
-    def locate(self, span: Span, num_items: int, epoch: int) -> Span:  # noqa: ARG002, D102
+    def locate(self, span: Span, num_items: int, epoch: int) -> Span:  # noqa: ARG002
         positions = self._positions(num_items)
         return positions[span.start : span.stop] if isinstance(span, range) else positions[span]
 

@@ -41,10 +41,10 @@ class Batch(Pipe):
             raise TypeError(f"batch: the input is batched already ({input!r}); batch once.")
         self.drop_last = drop_last
 
-    def describe(self) -> str:  # noqa: D102
+    def describe(self) -> str:
         return f"Batch({self.batch_rows}{', drop_last=True' if self.drop_last else ''})"
 
-    def make_flow(self) -> Flow:  # noqa: D102
+    def make_flow(self) -> Flow:
         return Flow(_Batches(self.upstream.flow, self.batch_rows, drop_last=self.drop_last))
 
 

@@ -62,24 +62,24 @@ class Filter(RowStage):
             )
 
     @property
-    def known_columns(self) -> list[str] | None:  # noqa: D102
+    def known_columns(self) -> list[str] | None:
         return self.upstream.known_columns
 
     @property
-    def order_varies(self) -> bool:  # noqa: D102
+    def order_varies(self) -> bool:
         return self.upstream.order_varies or self.upstream.values_vary
 
-    def describe(self) -> str:  # noqa: D102
+    def describe(self) -> str:
         return f"Filter({self._text})"
 
-    def transform(self, rows: Message) -> Message:  # noqa: D102
+    def transform(self, rows: Message) -> Message:
         return rows.take(np.flatnonzero(self._predicate(rows)))
 
-    def run(self, chunk: Chunk, epoch: int, block: int) -> Chunk:  # noqa: ARG002, D102
+    def run(self, chunk: Chunk, epoch: int, block: int) -> Chunk:  # noqa: ARG002
         mask = self._predicate(chunk.message)
         return chunk if mask.all() else chunk.take(np.flatnonzero(mask))
 
-    def make_flow(self) -> Flow:  # noqa: D102
+    def make_flow(self) -> Flow:
         flow = self.upstream.flow
         if flow.is_batched:
             return flow.staged(self)

@@ -62,17 +62,17 @@ class Map(RowStage):
         return None if self.seed is None else "map"
 
     @property
-    def values_vary(self) -> bool:  # noqa: D102
+    def values_vary(self) -> bool:
         return self.seed is not None or super().values_vary
 
-    def describe(self) -> str:  # noqa: D102
+    def describe(self) -> str:
         seed = "" if self.seed is None else f", seed={self.seed}{self._named}"
         return f"Map({function_name(self.function)}{seed})"
 
-    def transform(self, rows: Message) -> Message:  # noqa: D102
+    def transform(self, rows: Message) -> Message:
         return self.function(rows)
 
-    def run(self, chunk: Chunk, epoch: int, block: int) -> Chunk:  # noqa: D102
+    def run(self, chunk: Chunk, epoch: int, block: int) -> Chunk:
         arguments = () if self.seed is None else (block_generator(self.seed, self.stage, epoch, block),)
         with as_data(self.function):
             result = call(self.function, chunk.message, *arguments, who=self.describe())

@@ -39,10 +39,10 @@ class Repeat(Pipe):
         super().__init__(input)
         self.times = check_count(times, at_least=1, where="repeat: times")
 
-    def describe(self) -> str:  # noqa: D102
+    def describe(self) -> str:
         return f"Repeat({self.times})"
 
-    def make_flow(self) -> Flow:  # noqa: D102
+    def make_flow(self) -> Flow:
         return Flow(_Repeated(self.upstream.flow, self.times))
 
 

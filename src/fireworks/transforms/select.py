@@ -40,11 +40,11 @@ class Select(RowStage):
         require_columns(self.upstream, columns, who="select")
 
     @property
-    def known_columns(self) -> list[str] | None:  # noqa: D102
+    def known_columns(self) -> list[str] | None:
         return list(self.columns)
 
-    def describe(self) -> str:  # noqa: D102
+    def describe(self) -> str:
         return f"Select({', '.join(self.columns)})"
 
-    def transform(self, rows: Message) -> Message:  # noqa: D102
+    def transform(self, rows: Message) -> Message:
         return rows.select(*self.columns)

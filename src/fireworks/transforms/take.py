@@ -31,16 +31,16 @@ class Take(OrderStage):
         super().__init__(input)
         self.num_items = check_count(num_items, at_least=0, where="take: num_items")
 
-    def describe(self) -> str:  # noqa: D102
+    def describe(self) -> str:
         return f"Take({self.num_items})"
 
-    def num_items_out(self, num_items: int) -> int:  # noqa: D102
+    def num_items_out(self, num_items: int) -> int:
         return min(self.num_items, num_items)
 
-    def locate(self, span: Span, num_items: int, epoch: int) -> Span:  # noqa: ARG002, D102
+    def locate(self, span: Span, num_items: int, epoch: int) -> Span:  # noqa: ARG002
         return span
 
-    def open(self, cursor: Cursor) -> Cursor:  # noqa: D102
+    def open(self, cursor: Cursor) -> Cursor:
         return _TakeCursor(cursor, self.num_items, counts_batches=self.is_batched)
 
 

@@ -53,17 +53,17 @@ class Tensors(RowStage):
         self.floating = torch.get_default_dtype()
 
     @property
-    def known_columns(self) -> list[str] | None:  # noqa: D102
+    def known_columns(self) -> list[str] | None:
         return self.upstream.known_columns
 
-    def describe(self) -> str:  # noqa: D102
+    def describe(self) -> str:
         floating = "" if self.floating == torch.float32 else f"floating={str(self.floating).removeprefix('torch.')}"
         return f"Tensors({', '.join([*self.columns, *filter(None, [floating])])})"
 
-    def transform(self, rows: Message) -> Message:  # noqa: D102
+    def transform(self, rows: Message) -> Message:
         return self.run(Chunk(rows, np.arange(len(rows), dtype=np.int64)), 0, 0).message
 
-    def run(self, chunk: Chunk, epoch: int, block: int) -> Chunk:  # noqa: ARG002, D102
+    def run(self, chunk: Chunk, epoch: int, block: int) -> Chunk:  # noqa: ARG002
         message = chunk.message
         stored = {name: message.raw(name) for name in message.columns}
         for name in self.columns or stored:
