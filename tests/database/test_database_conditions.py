@@ -123,6 +123,14 @@ def test_an_unknown_operator_names_the_nearest():
         make_condition("n", ColumnType("integer", "int64"), "is not nul", ())
 
 
+@pytest.mark.parametrize(("spelling", "operator"), [("=", "=="), ("<>", "!=")])
+def test_the_operators_of_another_language_are_translated(spelling, operator):
+    with pytest.raises(ValueError, match=f"no operator '{spelling}'.*Did you mean '{operator}'"):
+        make_condition("n", ColumnType("integer", "int64"), spelling, (1,))
+    with pytest.raises(ValueError, match=f"no operator '{spelling}'.*Did you mean '{operator}'"):
+        predicate.condition("n", spelling, 1)
+
+
 @pytest.mark.parametrize(("comparison", "values"), [("between", (1,)), ("is null", (1,)), ("==", ())])
 def test_the_number_of_values_is_the_operators(comparison, values):
     with pytest.raises(ValueError, match=f"'n' {comparison} takes {NUM_VALUES[comparison]} values; got {len(values)}"):
@@ -131,8 +139,12 @@ def test_the_number_of_values_is_the_operators(comparison, values):
 
 @pytest.mark.parametrize("values", [3, "abc", b"abc"])
 def test_in_takes_a_list(values):
-    with pytest.raises(ColumnTypeError, match=r"filter: 'n' needs a list of values; got"):
+    said = f"^filter: 'n' in takes a list of values; got {values!r}"
+    with pytest.raises(TypeError, match=said) as error:
         make_condition("n", ColumnType("text", "str"), "in", (values,))
+    assert type(error.value) is TypeError
+    with pytest.raises(TypeError, match=said):
+        predicate.condition("n", "in", values)
 
 
 def test_a_list_has_an_end():

@@ -1,9 +1,14 @@
 import contextlib
+import gc
 import multiprocessing
 import os
 import pickle
 import signal
 import sqlite3
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -37,7 +42,9 @@ def count(path):
     "url", ["sqlite://", "sqlite:///:memory:", "sqlite:///file:x?mode=memory&cache=shared&uri=true"]
 )
 def test_a_url_of_a_database_in_memory_is_refused(url):
-    with pytest.raises(DatabaseError, match=r"in memory, and each connection would see another, empty one; use a file"):
+    with pytest.raises(
+        DatabaseError, match=r"is a database in memory, and each connection would see another, empty one; use a file"
+    ):
         Database(url)
 
 
@@ -159,6 +166,42 @@ def test_any_other_refusal_comes_with_the_databases_own_words(path):
         TablePipe("sqlite_rows", path).insert({"n": [4]})
 
 
+# --- threads --------------------------------------------------------------------------------------------------------
+
+
+def test_a_thread_reads_while_another_inserts_and_undoes(path):
+    with TablePipe("rows", path) as table:
+        table.insert({"n": list(range(2000))})
+    query, is_done = table.query(), threading.Event()
+    rows = query.to_message()
+
+    def read():
+        while not is_done.is_set():
+            assert query.to_message() == rows
+
+    with ThreadPoolExecutor(2) as pool:
+        readers = [pool.submit(read) for _ in range(2)]
+        for _ in range(150):
+            table.insert({"n": [1] * 50})
+            table.rollback()
+        is_done.set()
+        for reader in readers:
+            reader.result()
+
+
+def test_a_transaction_waits_for_the_thread_that_reads_in_it(path):
+    table = TablePipe("rows", path)
+    table.insert({"n": [4]})
+    undone = threading.Event()
+    thread = threading.Thread(target=lambda: (table.rollback(), undone.set()))
+    with table._database.reading() as connection:
+        thread.start()
+        assert not undone.wait(0.1)
+        assert connection.execute(sa.text("SELECT count(*) FROM rows")).scalar() == 4
+    thread.join()
+    assert count(path) == 3
+
+
 # --- processes ------------------------------------------------------------------------------------------------------
 
 # Children are forked, for a new interpreter takes seconds to import torch. They do no tensor arithmetic.
@@ -201,6 +244,68 @@ def test_a_forked_process_reads_what_is_committed_and_leaves_the_transaction_alo
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     table.commit()
     assert count(path) == 4
+
+
+@forks
+def test_a_child_that_drops_what_it_inherited_undoes_nothing(path):
+    table = TablePipe("rows", path)
+    table.insert({"n": list(range(400_000))})  # past SQLite's cache: the file itself has been written to
+    journal = Path(f"{path}-journal")
+    written = journal.read_bytes()[:512], path.stat().st_size
+    child = os.fork()
+    if child == 0:
+        del table
+        gc.collect()
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert journal.exists()
+    assert (journal.read_bytes()[:512], path.stat().st_size) == written
+    table.commit()
+    assert count(path) == 400_003
+
+
+SCRIPT = """
+import os, sys
+from pathlib import Path
+from fireworks.database import TablePipe
+table = TablePipe("rows", Path("data.db"))
+table.insert({"n": list(range(400_000))})
+child = os.fork()
+if child:
+    assert os.waitpid(child, 0)[1] == 0
+    assert Path("data.db-journal").exists()
+    table.commit()
+"""
+
+
+@pytest.mark.slow
+def test_a_child_that_ends_as_a_program_does_undoes_nothing(path):
+    done = subprocess.run([sys.executable, "-c", SCRIPT], check=False, cwd=path.parent, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert count(path) == 400_003
+
+
+@forks
+def test_a_child_waits_for_no_lock_of_another_thread_of_its_parent(path):
+    table = TablePipe("rows", path)
+    held, is_done = threading.Event(), threading.Event()
+
+    def hold():
+        with table._database.writing():
+            held.set()
+            is_done.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        os._exit(0 if len(table) == 3 else 1)
+    is_done.set()
+    thread.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    table.close()
 
 
 def insert_one_by_one(path, start):

@@ -52,7 +52,7 @@ def test_what_a_database_can_not_hold_is_refused_with_what_to_do(column, text):
 
 
 def test_a_dtype_of_a_later_pandas_is_named():
-    with pytest.raises(ColumnTypeError, match=r"no dtype 'int65'; a later version"):
+    with pytest.raises(ColumnTypeError, match=r"This pandas has no dtype 'int65'; a later version may"):
         _ = ColumnType("integer", "int65").pandas_dtype
 
 

@@ -223,3 +223,65 @@ def test_a_key_that_is_no_integer_is_an_error(tmp_path):
         connection.executemany("INSERT INTO rows VALUES (?, ?)", [("a", 1), (None, 2)])
     with pytest.raises(DatabaseError, match=r"DBPipe\('rows'\): the key 'k' holds something else than integers"):
         len(DBPipe("rows", path))
+
+
+def test_a_stream_has_no_keys_to_ask_for(path):
+    pipe = DBPipe("keyless", path)
+    with pytest.raises(
+        NoRandomAccessError, match=r"DBPipe\('keyless'\): the table has no integer primary key, so it is a"
+    ):
+        pipe.row_keys()
+    with pytest.raises(NoRandomAccessError, match=r"rows have no keys to be asked for by. Read the rows first"):
+        pipe.fetch(range(2))
+
+
+def test_a_part_of_a_query_begins_at_its_own_first_epoch(path):
+    pipe = DBPipe("rows", path)
+    assert iter(pipe).epoch == 0
+    assert iter(pipe.select("n")).epoch == 0
+    assert iter(pipe).epoch == 1
+
+
+@pytest.mark.parametrize("end", ["commit", "rollback", "close"])
+def test_a_stream_says_that_its_transaction_has_ended(tmp_path, end, capfd):
+    path = tmp_path / "data.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE rows (n INTEGER)")
+        connection.executemany("INSERT INTO rows VALUES (?)", [(n,) for n in range(3000)])
+    table = TablePipe("rows", path)
+    table.insert({"n": [3000]})
+    iterator = iter(table.batch(1000))
+    assert next(iterator)["n"].tolist() == list(range(1000))
+    getattr(table, end)()
+    with pytest.raises(
+        DatabaseError, match=r"DBPipe\('rows'\): the transaction that this pass reads has ended .*commit"
+    ):
+        list(iterator)
+    assert capfd.readouterr().err == ""
+    table.close()
+
+
+def test_a_stream_reads_what_is_not_committed(tmp_path):
+    path = tmp_path / "data.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE rows (n INTEGER)")
+    with TablePipe("rows", path) as table:
+        table.insert({"n": list(range(3000))})
+        iterator = iter(table.batch(1000))
+        next(iterator)
+        del iterator
+        assert table.to_message()["n"].tolist() == list(range(3000))
+
+
+def test_a_stream_begun_before_the_transaction_outlives_it(tmp_path):
+    path = tmp_path / "data.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("CREATE TABLE rows (n INTEGER)")
+        connection.executemany("INSERT INTO rows VALUES (?)", [(n,) for n in range(3000)])
+    table = TablePipe("rows", path)
+    iterator = iter(table.batch(1000))
+    seen = next(iterator)["n"].tolist()
+    table.insert({"n": [3000]})
+    table.commit()
+    assert seen + [n for batch in iterator for n in batch["n"]] == list(range(3000))

@@ -21,6 +21,7 @@ from fireworks.errors import (
     ColumnTypeError,
     ColumnValueError,
     DatabaseError,
+    RowIndexError,
     SchemaMismatchError,
 )
 from fireworks.testing import PipeContract
@@ -406,17 +407,81 @@ def test_it_is_live(path):
     assert table[9]["n"].tolist() == [4]
 
 
-def test_a_row_that_is_deleted_during_a_pass_is_an_error_that_names_query(path):
+def test_a_pass_keeps_the_rows_that_it_found(path):
     with TablePipe("rows", path) as table:
-        table.insert(rows())
-    assert len(table) == 5
+        table.insert({"n": np.arange(40_000)})
+    iterator = iter(table.batch(1000))
+    seen = [next(iterator)["n"]]
     with TablePipe("rows", path) as other:
-        other.delete("n", [0, 1])
-    with pytest.raises(DatabaseError, match=r"rows with id \[1, 2\] were there"):
-        table.fetch(range(5))
-    assert len(table) == 3
-    with pytest.raises(DatabaseError, match=r"row 4 was deleted during this pass; read a query.*table.query\(\)"):
-        table.fetch(range(5))
+        other.delete("n", range(100))
+        other.insert({"n": np.arange(100) + 90_000})
+    assert len(table) == 40_000
+    assert table[-1]["n"].tolist() == [90_099]
+    seen.extend(batch["n"] for batch in iterator)
+    assert np.concatenate(seen).tolist() == list(range(40_000))
+    assert table.to_message()["n"].tolist() == [*range(100, 40_000), *range(90_000, 90_100)]
+
+
+def test_a_row_that_is_deleted_before_its_turn_is_an_error(path):
+    with TablePipe("rows", path) as table:
+        table.insert({"n": np.arange(40_000)})
+    iterator = iter(table)
+    next(iterator)
+    with TablePipe("rows", path) as other:
+        other.delete("n", [39_000])
+    with pytest.raises(DatabaseError, match=r"rows with id \[39001\] were there .*make the query anew"):
+        list(iterator)
+    assert len(list(table.batch(1000))) == 40
+    with pytest.raises(RowIndexError, match=r"row 39999 is past the end; there are 39999 rows"):
+        table.fetch(range(39_990, 40_000))
+
+
+def is_even(rows):
+    return rows["n"] % 2 == 0
+
+
+def one_more(rows):
+    return rows.assign(n=rows["n"] + 1)
+
+
+@pytest.mark.parametrize(
+    "derive",
+    [
+        lambda table: table.map(one_more),
+        lambda table: table.map(one_more).filter(is_even),
+        lambda table: table.map(one_more).batch(3),
+        lambda table: table.shuffle(seed=0).at_epoch(1),
+        lambda table: table.take(8),
+        lambda table: table.split(0.5, 0.5, seed=0)[1],
+        lambda table: table.map(one_more).split(0.5, 0.5, seed=0)[1],
+    ],
+)
+@pytest.mark.parametrize("looks_first", [False, True])
+def test_a_pipe_built_on_the_table_agrees_with_itself_when_the_table_grows(path, derive, looks_first):
+    with TablePipe("rows", path) as table:
+        table.insert({"n": np.arange(10)})
+    pipe = derive(table).at_epoch(0)
+    if looks_first:
+        before = list(pipe)
+    with TablePipe("rows", path) as other:
+        other.insert({"n": np.arange(10, 20)})
+    items = list(pipe)
+    assert len(pipe) == len(items)
+    assert [pipe[i] for i in range(len(pipe))] == items
+    assert not looks_first or items == before
+
+
+def test_the_parts_of_a_table_that_grows_stay_disjoint_and_whole(path):
+    with TablePipe("rows", path) as table:
+        table.insert({"n": np.arange(10)})
+    for pipe in (table, table.map(one_more)):
+        parts = pipe.split(0.5, 0.5, seed=0)
+        first = parts[0].to_message()["n"].tolist()
+        with TablePipe("rows", path) as other:
+            other.insert({"n": np.arange(10)})
+        together = first + parts[1].to_message()["n"].tolist()
+        assert sorted(together) == sorted(pipe.to_message()["n"].tolist()[: len(together)])
+        assert sum(map(len, parts)) == len(together)
 
 
 def test_a_pipe_travels_without_its_transaction(path):
@@ -452,6 +517,8 @@ def test_deleting_by_what_can_not_be_compared_is_refused(path):
             table.delete("wort", [1])
         with pytest.raises(ColumnTypeError, match=r"delete: column 'x' is .* tensor, stored as bytes"):
             table.delete("x", [1])
+        with pytest.raises(TypeError, match=r"delete: 'word' takes a list of values; got 'ab'"):
+            table.delete("word", "ab")
         with pytest.raises(ColumnTypeError, match=r"delete: column 'n' is int64, which can't be compared with 'a'"):
             table.delete("n", ["a"])
 

@@ -243,3 +243,8 @@ with ThreadPoolExecutor(4) as pool:
     assert history["Status"].unique().tolist() == ["COMPLETED"]
     assert (history["loss"] == history["index"] + 4).all()
     assert sorted(path.name for path in tmp_path.glob("digits/trial-*")) == [f"trial-{n:04d}" for n in range(1, 41)]
+
+
+def test_a_metric_of_no_trials_is_refused(experiment):
+    with pytest.raises(ValueError, match=r"^Experiment.load_metric: name at least one trial; got \[\]\.$"):
+        experiment.load_metric("loss", [])

@@ -48,6 +48,18 @@ def test_a_file_that_cannot_be_closed_fails_the_trial(experiment, monkeypatch):
     assert experiment.get_history().loc[1, "Description"] == "OSError(No space left on device)"
 
 
+def test_an_interruption_while_files_are_hashed_is_recorded(experiment, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hashlib.file_digest", interrupt)
+    trial = experiment.trial()
+    with pytest.raises(KeyboardInterrupt), trial:
+        file = trial.open("a.txt", "w")
+    assert (file.closed, trial.status) == (True, "INTERRUPTED")
+    assert experiment.get_history().loc[1, "Status"] == "INTERRUPTED"
+
+
 def test_artifacts_are_recorded_at_the_end(experiment):
     with experiment.trial() as trial:
         file = trial.open("a.txt", "w")

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import contextvars
 import math
 import signal
 import threading
@@ -64,6 +67,28 @@ def test_training_code_finds_the_trial_that_runs(experiment):
         current_trial.get().log_metric("loss", 0.5)
     assert current_trial.get() is None
     assert values(experiment, "loss") == [(0, 0.5)]
+
+
+def test_a_trial_that_is_left_in_another_context_ends(experiment):
+    trial = experiment.trial()
+    contextvars.copy_context().run(trial.__enter__)
+    trial.__exit__(None, None, None)
+    assert trial.status == "COMPLETED"
+    assert experiment.get_history().loc[1, "Status"] == "COMPLETED"
+
+
+def test_a_trial_may_be_entered_and_left_in_different_tasks(experiment):
+    async def run():
+        stack = contextlib.ExitStack()
+        await asyncio.create_task(enter(stack))
+        stack.close()
+
+    async def enter(stack):
+        stack.enter_context(trial)
+
+    trial = experiment.trial()
+    asyncio.run(run())
+    assert trial.status == "COMPLETED"
 
 
 def test_a_failure_is_recorded_and_raised(experiment):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from ignite.engine import Events
-from ignite.metrics import Accuracy
+from ignite.metrics import Accuracy, Average, Metric
 from torch.nn.functional import cross_entropy
 
 import fireworks as fw
@@ -66,6 +66,23 @@ class StoppedError(Exception):
     pass
 
 
+class Count(Metric):
+    """A metric of Ignite that does not say what its state is."""
+
+    def reset(self):
+        self.batches = 0
+
+    def update(self, output):
+        self.batches += 1
+
+    def compute(self):
+        return self.batches
+
+
+def stop(*_):
+    raise StoppedError
+
+
 def stop_after(trainer, num_batches):
     def handler(engine):
         if trainer.iteration == num_batches:
@@ -81,7 +98,6 @@ class TestWhatItComputes:
         net = torch.nn.Linear(3, 2)
         by_hand = torch.nn.Linear(3, 2)
         by_hand.load_state_dict(net.state_dict())
-        trainer = make_trainer(data)
         trainer = fw.Trainer(
             fw.Model(net, in_columns=["x"], out_columns=["logits"]),
             data,
@@ -129,15 +145,12 @@ class TestWhatItComputes:
             assert values["validation_theirs"] == pytest.approx(values["validation_ours"])
 
     def test_evaluation_changes_nothing(self):
-        trainer, alone = make_trainer(), make_trainer()
+        trainer = make_trainer()
         trainer.run(max_epochs=1)
         before = torch.get_rng_state()
         trainer.evaluate(make_data().batch(7))
         assert torch.equal(torch.get_rng_state(), before)
         assert trainer.model.training
-        alone.validation = None
-        alone.history = []
-        fw.seed_everything(3)
         other = make_trainer()
         other.run(max_epochs=1)
         same_bytes(trainer, other)
@@ -188,8 +201,8 @@ class TestWhatItComputes:
             def __init__(self):
                 self.seen = []
 
-            def log_metric(self, name, value, step=None):
-                self.seen.append((name, step))
+            def log_metrics(self, values, step=None):
+                self.seen.append((list(values), step))
 
         log = Log()
         token = current_trial.set(log)
@@ -197,7 +210,7 @@ class TestWhatItComputes:
             make_trainer(validation=None).run(max_epochs=2)
         finally:
             current_trial.reset(token)
-        assert log.seen == [("loss", 0), ("accuracy", 0), ("loss", 1), ("accuracy", 1)]
+        assert log.seen == [(["loss", "accuracy"], 0), (["loss", "accuracy"], 1)]
 
 
 class TestGoingOn:
@@ -239,25 +252,94 @@ class TestGoingOn:
         assert parts.run(max_epochs=3) == whole.history
         same_bytes(whole, parts)
 
-    def test_a_failed_step_is_done_again(self):
-        failures = [True]
+    @pytest.mark.parametrize("error", [StoppedError, KeyboardInterrupt])
+    @pytest.mark.parametrize("where", ["loss", "metric", "ignite metric", "handler", "optimizer", "validation"])
+    @pytest.mark.parametrize("kind", ["indexed", "stream"])
+    @pytest.mark.parametrize("then", ["run again", "save and load"])
+    def test_a_failed_step_is_done_again_to_the_same_bytes(self, error, where, kind, then, tmp_path):
+        def make(fails):
+            count = iter(range(10000))
 
-        def fails_once(rows):
-            if failures and len(trainer.history) == 1:
-                failures.pop()
+            def stop_at(number, here):
+                if fails and here == where and next(count) == number:
+                    raise error
+
+            def loss(rows):
+                if trainer.model.training == (where != "validation"):
+                    stop_at(7, "loss")
+                    stop_at(4, "validation")
+                return cross_entropy(rows["logits"], rows["label"])
+
+            def accurate(rows):
+                stop_at(12, "metric")
+                return accuracy(rows)
+
+            def pairs(rows):
+                stop_at(10, "ignite metric")
+                return rows["logits"], rows["label"]
+
+            data = make_data().map(jitter, seed=1)
+            batches = data.shuffle(seed=0).batch(8) if kind == "indexed" else data.filter(is_large).batch(6)
+            trainer = make_trainer(
+                batches,
+                loss=loss,
+                metrics={"first": Accuracy(lambda rows: (rows["logits"], rows["label"])), "accuracy": accurate}
+                | {"theirs": Accuracy(pairs)},
+            )
+            if where == "handler":
+                trainer.engine.add_event_handler(Events.ITERATION_STARTED, lambda _: stop_at(6, "handler"))
+            if where == "optimizer":
+                trainer.optimizer.register_step_pre_hook(lambda *_: stop_at(6, "optimizer"))
+            return trainer
+
+        whole = make(fails=False)
+        whole.run(max_epochs=3)
+        parts = make(fails=True)
+        with pytest.raises(error):
+            parts.run(max_epochs=3)
+        if then == "save and load":
+            fw.Scaffold(trainer=parts).save(tmp_path)
+            parts = make(fails=False)
+            torch.rand(7)
+            fw.Scaffold(trainer=parts).load(tmp_path)
+        parts.run(max_epochs=3)
+        same_bytes(whole, parts)
+
+    @pytest.mark.parametrize("event", [Events.GET_BATCH_COMPLETED, Events.EXCEPTION_RAISED], ids=["before", "after"])
+    def test_a_state_saved_while_a_batch_is_in_hand_is_that_before_it(self, event, tmp_path):
+        whole = make_trainer()
+        whole.run(max_epochs=2)
+
+        def loss(rows):
+            if stopped.iteration == 7:
                 raise StoppedError
             return cross_entropy(rows["logits"], rows["label"])
 
-        trainer = make_trainer(make_data().shuffle(seed=0).batch(8), loss=fails_once)
-        seen = []
-        trainer.engine.add_event_handler(
-            Events.ITERATION_COMPLETED, lambda engine: seen.append(engine.state.output["x"][0, 0].item())
-        )
+        def save(engine, *error):
+            if stopped.iteration == 7:
+                fw.Scaffold(trainer=stopped).save(tmp_path)
+            if error:
+                raise error[0]
+
+        stopped = make_trainer(loss=loss)
+        stopped.engine.add_event_handler(event, save)
         with pytest.raises(StoppedError):
-            trainer.run(max_epochs=2)
-        trainer.run(max_epochs=2)
-        expected = [b["x"][0, 0].item() for e in range(2) for b in make_data().shuffle(seed=0).batch(8).at_epoch(e)]
-        assert seen == expected
+            stopped.run(max_epochs=2)
+        resumed = make_trainer()
+        fw.Scaffold(trainer=resumed).load(tmp_path)
+        resumed.run(max_epochs=2)
+        same_bytes(whole, resumed)
+
+    def test_a_step_that_was_applied_is_not_done_again(self):
+        whole = make_trainer()
+        whole.run(max_epochs=2)
+        parts = make_trainer()
+        parts.engine.add_event_handler(Events.ITERATION_COMPLETED(once=3), stop)
+        with pytest.raises(StoppedError):
+            parts.run(max_epochs=2)
+        assert parts.iteration == 3
+        parts.run(max_epochs=2)
+        same_bytes(whole, parts)
 
     def test_a_state_of_other_data_is_refused(self, tmp_path):
         stopped = make_trainer()
@@ -270,6 +352,117 @@ class TestGoingOn:
         with pytest.raises(fw.errors.StateError, match=r"Shuffle\(seed=0\), it is Shuffle\(seed=9\)"):
             fw.Scaffold(trainer=other).load(tmp_path)
         assert torch.equal(other.model.state_dict()["module.0.weight"], before)
+
+    def test_a_finished_state_of_other_data_is_refused_too(self):
+        state = make_trainer().state_dict()
+        other = make_trainer(make_data().map(jitter, seed=1).shuffle(seed=9).batch(8))
+        with pytest.raises(fw.errors.StateError, match=r"Trainer: .* Shuffle\(seed=0\), it is Shuffle\(seed=9\)"):
+            other.load_state_dict(state)
+
+    def test_a_state_of_more_models_is_refused_before_one_is_loaded(self):
+        trainer = make_trainer()
+        state = trainer.state_dict()
+        state["models"] = [{name: tensor + 1 for name, tensor in state["models"][0].items()}] * 2
+        before = trainer.model.state_dict()["module.0.weight"].clone()
+        with pytest.raises(fw.errors.StateError, match=r"Trainer: the state is of 2 models, there are 1: "):
+            trainer.load_state_dict(state)
+        assert torch.equal(trainer.model.state_dict()["module.0.weight"], before)
+
+    def test_a_state_of_another_version_is_refused(self):
+        trainer = make_trainer()
+        with pytest.raises(fw.errors.StateError, match=r"expected a state of version 1; got None\. Save it again"):
+            trainer.load_state_dict({"epoch": 0})
+
+
+class TestNoRows:
+    def test_empty_batches_are_passed_over(self):
+        def nothing_in_the_middle(rows):
+            return (rows["number"] < 8) | (rows["number"] >= 24)
+
+        data = make_data(36)
+        data = fw.source(data.to_message().assign(number=torch.arange(36)))
+        trainer = make_trainer(
+            data.batch(8).filter(nothing_in_the_middle), validation=data.batch(8).filter(nothing_in_the_middle)
+        )
+        seen = []
+        trainer.engine.add_event_handler(
+            Events.ITERATION_COMPLETED, lambda engine: seen.append(len(engine.state.output))
+        )
+        trainer.run(max_epochs=1)
+        assert seen == [8, 8, 4]
+        assert trainer.iteration == 3
+        assert all(value == value for value in trainer.history[0].values())
+
+    def test_a_model_that_leaves_no_rows_takes_no_step(self):
+        net = torch.nn.Linear(3, 2)
+        before = net.weight.clone()
+        model = fw.Model(net, in_columns=["x"], out_columns=["logits"])
+        trainer = fw.Trainer(
+            model, make_data().batch(8), loss=(cross_entropy, "logits", "label"), optimizer=torch.optim.Adam
+        )
+        trainer._step(trainer.engine, make_data().to_message()[:0])
+        assert torch.equal(net.weight, before)
+        assert trainer.state_dict()["means"]["rows"] == 0
+
+    @pytest.mark.parametrize("batched", [True, False], ids=["all batches are empty", "there is none"])
+    def test_an_epoch_without_rows_is_an_error_that_names_the_pipe(self, batched):
+        def none(rows):
+            return rows["x"][:, 0] > 100
+
+        data = make_data().batch(8).filter(none) if batched else make_data().filter(none).batch(8)
+        trainer = make_trainer(data)
+        for _ in range(2):
+            with pytest.raises(
+                ValueError, match=r"(?s)Trainer: epoch 0 had no rows to train on; batches is .*Filter\(none"
+            ):
+                trainer.run(max_epochs=1)
+        assert trainer.history == []
+        with pytest.raises(ValueError, match=r"(?s)Trainer: no rows to evaluate; batches is .*Filter\(none"):
+            trainer.evaluate(data)
+
+
+class TestIgniteMetrics:
+    def test_they_go_on_from_the_middle_of_an_epoch(self, tmp_path):
+        def make():
+            data = fw.source({"x": torch.arange(32.0).reshape(32, 1), "y": torch.zeros(32, 1)})
+            return fw.Trainer(
+                fw.Model(torch.nn.Linear(1, 1), in_columns=["x"], out_columns=["out"]),
+                data.batch(8),
+                loss=(torch.nn.functional.mse_loss, "out", "y"),
+                optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.0),
+                metrics={"mean": Average(lambda rows: rows["x"])},
+            )
+
+        stopped = make()
+        stop_after(stopped, 2)
+        with pytest.raises(StoppedError):
+            stopped.run(max_epochs=1)
+        fw.Scaffold(trainer=stopped).save(tmp_path)
+        resumed = make()
+        fw.Scaffold(trainer=resumed).load(tmp_path)
+        for trainer in (stopped, resumed):
+            assert trainer.run(max_epochs=1)[0]["mean"] == 15.5
+
+    def test_one_without_a_state_can_be_saved_between_epochs_only(self):
+        trainer = make_trainer(metrics={"count": Count()})
+        trainer.run(max_epochs=1)
+        trainer.state_dict()
+        trainer.engine.add_event_handler(Events.ITERATION_COMPLETED(once=7), stop)
+        with pytest.raises(StoppedError):
+            trainer.run(max_epochs=2)
+        with pytest.raises(fw.errors.StateError, match=r"metric 'count' \(Count\) has no state to save in the middle"):
+            trainer.state_dict()
+        assert trainer.run(max_epochs=2)[1]["count"] == 5
+
+    def test_one_without_a_state_that_failed_ends_the_run(self):
+        trainer = make_trainer(metrics={"count": Count()})
+        trainer.optimizer.register_step_pre_hook(stop)
+        with pytest.raises(StoppedError):
+            trainer.run(max_epochs=1)
+        with pytest.raises(
+            fw.errors.StateError, match=r"metric 'count' \(Count\) counted a batch whose step then failed"
+        ):
+            trainer.run(max_epochs=1)
 
 
 class TestBadInput:

@@ -7,7 +7,7 @@ in the value to compare with. SQL agrees, except where a list is empty; `Conditi
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from fireworks.database.types import ColumnType
 from fireworks.database.values import operand, require_comparable
-from fireworks.errors import ColumnTypeError, did_you_mean
+from fireworks.errors import did_you_mean
 
 _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq,
@@ -25,6 +25,7 @@ _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+_OTHER_SPELLINGS = {"=": "==", "<>": "!="}
 NUM_VALUES = {**dict.fromkeys(_COMPARISONS, 1), "in": 1, "not in": 1, "between": 2, "is null": 0, "is not null": 0}
 MAX_LISTED = 10_000
 """Values of one list; SQLite allows 32,766 in a whole query."""
@@ -62,21 +63,22 @@ def make_condition(column: str, column_type: ColumnType, comparison: str, values
     Raises:
         ValueError: no such operator, not its number of values, or more than 10,000 in a list.
         ColumnTypeError: the column is a tensor, or a value can't be compared with it.
+        TypeError: ``in`` got something else than a list.
 
     Example:
         >>> str(make_condition("n", ColumnType("integer", "int64"), "in", ([1, 2],)))
         'n in [1, 2]'
     """
     if comparison not in NUM_VALUES:
-        raise ValueError(
-            f"filter: no operator {comparison!r}; operators are {list(NUM_VALUES)}.{did_you_mean(comparison, NUM_VALUES)}"
-        )
+        nearest = did_you_mean(_OTHER_SPELLINGS.get(comparison, comparison), NUM_VALUES)
+        raise ValueError(f"filter: no operator {comparison!r}; operators are {list(NUM_VALUES)}.{nearest}")
     if len(values) != NUM_VALUES[comparison]:
         raise ValueError(
             f"filter: {column!r} {comparison} takes {NUM_VALUES[comparison]} values; got {len(values)}: {values!r:.60}."
         )
     require_comparable(column, column_type, where="filter")
     if comparison in {"in", "not in"}:
+        require_list(values[0], who=f"filter: {column!r} {comparison}")
         bound = listed(column, column_type, values[0], where="filter")
         if len(bound) > MAX_LISTED:
             raise ValueError(
@@ -91,8 +93,12 @@ def listed(column: str, column_type: ColumnType, values: Any, *, where: str) -> 
     """Return a list of values to compare with, as a driver binds them.
 
     Raises:
-        ColumnTypeError: it is no list, or a value can't be compared with the column.
+        ColumnTypeError: a value can't be compared with the column.
     """
-    if isinstance(values, (str, bytes)) or not hasattr(values, "__iter__"):
-        raise ColumnTypeError(f"{where}: {column!r} needs a list of values; got {values!r:.60}.")
     return tuple(operand(column, column_type, value, where=where, is_one_of_many=True) for value in values)
+
+
+def require_list(values: Any, *, who: str) -> None:
+    """Raise `TypeError` for what is no list of values: a text, or one value alone."""
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise TypeError(f"{who} takes a list of values; got {values!r:.60}.")

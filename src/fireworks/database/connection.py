@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import threading
-from collections.abc import Iterator
+import weakref
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,8 @@ class Database:
     """One database. Pickled, the URL travels; a connection and what it has not committed stay.
 
     Reads open a connection of their own and close it after, unless a transaction is open here: then they are part of
-    it, and see what it has written. Nothing is left open, so nothing is carried through a fork.
+    it, and see what it has written; threads take turns in it. A forked child has no part in its parent's transaction: it
+    opens connections of its own, and what it has inherited it leaves alone for ever.
 
     Args:
         address: An SQLAlchemy URL, the path of an SQLite file, or an engine, which is used as it is.
@@ -56,7 +59,16 @@ class Database:
     def _reset(self) -> None:
         self._lock = threading.RLock()
         self._transaction: sa.Connection | None = None
-        self._process = os.getpid()
+        _DATABASES.add(self)
+
+    def leave_to_parent(self) -> None:
+        """Forget the transaction of the process that this one was forked from, without closing it.
+
+        To close it here, or to free it, would roll it back in the file while the parent still writes.
+        """
+        if self._transaction is not None:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._transaction))  # outlives even the end of the interpreter
+        self._reset()
 
     def __str__(self) -> str:
         return self.url.database if self.is_file else self.url.render_as_string()  # type: ignore[return-value]
@@ -90,11 +102,6 @@ class Database:
 
     # --- one connection ---------------------------------------------------------------------------------------
 
-    @property
-    def _open(self) -> sa.Connection | None:
-        """The transaction, unless it belongs to the process that we were forked from."""
-        return self._transaction if self._process == os.getpid() else None
-
     @contextlib.contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """Give a connection that sees what has been committed, and what this object has written.
@@ -102,9 +109,50 @@ class Database:
         Raises:
             DatabaseError: the file is not there; it is not made.
         """
-        if self._open is not None:
-            yield self._open
-            return
+        with self._lock:
+            if self._transaction is not None:
+                yield self._transaction  # the lock is kept: no other thread may end the transaction under a reader
+                return
+        with self._connected() as connection:
+            yield connection
+
+    def stream(self, statement: sa.Select[Any], *, num_rows: int, who: str) -> Iterator[Sequence[sa.Row[Any]]]:
+        """Yield what a query finds, ``num_rows`` rows at a time, read through one open cursor.
+
+        The cursor is part of the transaction that is open when it begins, and else has a connection of its own.
+
+        Raises:
+            DatabaseError: the transaction has ended meanwhile, or the file is not there.
+        """
+        with self._lock:
+            shared = self._transaction
+        with contextlib.nullcontext(shared) if shared is not None else self._connected() as connection:
+            lock = self._lock if shared is not None else contextlib.nullcontext()
+            result = None
+            try:
+                while True:
+                    with lock:
+                        self._require_open(shared, who)
+                        if result is None:
+                            result = connection.execute(statement, execution_options={"stream_results": True})
+                        part = result.fetchmany(num_rows)
+                    if not part:
+                        return
+                    yield part
+            finally:
+                with lock:
+                    if result is not None and (shared is None or self._transaction is shared):
+                        result.close()
+
+    def _require_open(self, transaction: sa.Connection | None, who: str) -> None:
+        if transaction is not None and self._transaction is not transaction:
+            raise DatabaseError(
+                f"{who}: the transaction that this pass reads has ended since it began; commit before the pass, or read "
+                "the rows first: pipe.to_message()."
+            )
+
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[sa.Connection]:
         if self.is_file and not Path(str(self)).exists():
             raise DatabaseError(f"There is no database file {self}; insert rows first, or check the path.")
         with self.engine.connect() as connection:
@@ -117,8 +165,8 @@ class Database:
         What is written in here is written as a whole or not at all; earlier writes of the transaction stay.
         """
         with self._lock:
-            is_first = self._open is None
-            connection = self._begin() if self._open is None else self._open
+            is_first = self._transaction is None
+            connection = self._begin() if self._transaction is None else self._transaction
             connection.exec_driver_sql("SAVEPOINT fireworks")
             try:
                 yield connection
@@ -143,21 +191,21 @@ class Database:
         except BaseException:
             connection.close()
             raise
-        self._transaction, self._process = connection, os.getpid()
+        self._transaction = connection
         return connection
 
     def commit(self) -> None:
         """Keep what was written; if the database refuses, the transaction stays open and can be tried again."""
         with self._lock:
-            if self._open is not None:
-                self._open.exec_driver_sql("COMMIT")
+            if self._transaction is not None:
+                self._transaction.exec_driver_sql("COMMIT")
                 self.rollback()
 
     def rollback(self) -> None:
         """Undo what was not committed, and close the connection."""
         with self._lock:
-            if self._open is not None:
-                connection, self._transaction = self._open, None
+            if self._transaction is not None:
+                connection, self._transaction = self._transaction, None
                 connection.close()  # which rolls back
 
     # --- refusals ---------------------------------------------------------------------------------------------
@@ -174,6 +222,18 @@ class Database:
                 f"{who}: {doing} failed: the folder of {self} can't be made or entered ({error}); check the path and its "
                 "permissions."
             ) from error
+
+
+_DATABASES: weakref.WeakSet[Database] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for database in list(_DATABASES):
+        database.leave_to_parent()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _reason(error: sa.exc.DBAPIError) -> str:

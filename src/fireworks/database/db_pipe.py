@@ -21,7 +21,7 @@ from fireworks.database.connection import Database
 from fireworks.database.layout import Layout, read_layout, table_names
 from fireworks.database.types import ColumnType
 from fireworks.database.values import require_comparable
-from fireworks.errors import ColumnNotFoundError, DatabaseError, did_you_mean
+from fireworks.errors import ColumnNotFoundError, DatabaseError, NoRandomAccessError, did_you_mean
 from fireworks.message import Message, Schema
 from fireworks.message.columns import Positions
 
@@ -42,7 +42,8 @@ class DBPipe(Source):
     nothing where they have no gaps. The values are read when asked for, as they then stand. `filter` and `select` become
     part of the query and return a new pipe. A table without an integer primary key, or a view, is a stream: in the order
     of its primary key if it has one, else as the database likes, and read through one open cursor, for whose end
-    SQLite makes writers wait.
+    SQLite makes writers wait. A `TablePipe` that has rows to commit reads them through the same cursor, so commit before
+    the pass begins or after its end.
 
     Rows come back in exactly the dtypes that `TablePipe.insert` was given. The key ``id`` that it adds is left out
     unless it is named. Of a table that something else made, integers and booleans that may be null get pandas'
@@ -142,7 +143,8 @@ class DBPipe(Source):
     def _changed(self, **parts: Any) -> DBPipe:
         pipe = copy.copy(self)
         pipe.__dict__.pop("schema", None)
-        pipe.__dict__.update(parts, _keys=None, built_at=user_line(), _epochs_begun=0)
+        pipe.__dict__.update(parts, _keys=None, built_at=user_line())
+        pipe.next_epoch_is(0)
         return pipe
 
     def _statement(self, *columns: str) -> sa.Select[Any]:
@@ -223,7 +225,11 @@ class DBPipe(Source):
 
     @property
     def _key(self) -> str:
-        assert self._layout.key is not None  # noqa: S101 (only pipes with random access come here)
+        if self._layout.key is None:
+            raise NoRandomAccessError(
+                f"DBPipe({self._layout.name!r}): the table has no integer primary key, so it is a stream, whose rows have no "
+                "keys to be asked for by. Read the rows first: fw.source(pipe.to_message())."
+            )
         return self._layout.key
 
     def fetch(self, rows: Span) -> Message:
@@ -271,11 +277,14 @@ class DBPipe(Source):
         return np.array(columns[0], dtype=np.int64), columns[1:]
 
     def stream(self, start: int) -> Iterator[Message]:
-        """Yield the rows from row number ``start`` on; for tables without an integer primary key."""
-        statement = self._found(self._statement(*self._columns)).offset(start)
-        with self._asking("reading rows") as connection:
-            result = connection.execute(statement, execution_options={"stream_results": True})
-            while part := result.fetchmany(_STREAMED_ROWS):
+        """Yield the rows from row number ``start`` on; for tables without an integer primary key.
+
+        Raises:
+            DatabaseError: the transaction that was open when the pass began, and was read by it, has ended.
+        """
+        statement, who = self._found(self._statement(*self._columns)).offset(start), f"DBPipe({self._layout.name!r})"
+        with self._database.explaining(who, "reading rows"):
+            for part in self._database.stream(statement, num_rows=_STREAMED_ROWS, who=who):
                 yield self._layout.message(
                     dict(zip(self._columns, map(list, zip(*part, strict=True)), strict=True)), len(part)
                 )

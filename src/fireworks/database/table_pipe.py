@@ -12,9 +12,10 @@ import pandas as pd
 import sqlalchemy as sa
 
 from fireworks.core.chunk import Span
+from fireworks.core.flow import Flow
 from fireworks.core.pipe import Pipe
 from fireworks.core.source import Source
-from fireworks.database.conditions import listed
+from fireworks.database.conditions import listed, require_list
 from fireworks.database.connection import Database
 from fireworks.database.db_pipe import Address, DBPipe, require_layout
 from fireworks.database.layout import (
@@ -29,6 +30,7 @@ from fireworks.database.types import empty_columns, type_of
 from fireworks.database.values import encode, require_comparable
 from fireworks.errors import ColumnNotFoundError, ColumnValueError, DatabaseError, SchemaMismatchError, did_you_mean
 from fireworks.message import Message, Schema
+from fireworks.message.index import Rows
 
 _INSERTED_ROWS = 1024
 _DELETED_VALUES = 900  # SQLite before 3.32 takes 999 parameters
@@ -48,8 +50,11 @@ class TablePipe(Source):
     through, and closes. Until then its rows are seen through this pipe and through its queries, and by nobody else; other
     writers of an SQLite file wait.
 
-    Each pass and each index looks at the table anew; `query` fixes which rows there are, which is cheaper and what
-    training wants.
+    Each pass, each index and each `len` looks at the table anew, and a pass keeps to the rows that it found at its
+    beginning: one that is deleted before its turn is an error, one that comes later waits for the next pass. A pipe built
+    on the table (``table.map(…)``, the parts of ``table.split(…)``) stays for good at the rows that it saw first, as a
+    `DBPipe` does, so that its length, its items and its parts agree. `query` fixes the rows too, which is cheaper than a
+    look each time and what training wants.
 
     Args:
         name: The table; any text.
@@ -82,7 +87,6 @@ class TablePipe(Source):
 
     def _forget(self) -> None:
         self._known_layout: Layout | None = None
-        self._snapshot: DBPipe | None = None
 
     @classmethod
     def create(
@@ -164,12 +168,14 @@ class TablePipe(Source):
         Raises:
             ColumnNotFoundError: no such column.
             ColumnTypeError: a tensor column, or a value that can't be compared with the column.
+            TypeError: ``values`` is no list.
             DatabaseError: the table is not there, or the database refuses.
         """
         layout = self._layout
         if column not in layout.types:
             raise ColumnNotFoundError(column, available=layout.types, where=f"delete: table {layout.name!r}")
         require_comparable(column, layout.types[column], where="delete")
+        require_list(values, who=f"delete: {column!r}")
         bound = listed(column, layout.types[column], values, where="delete")
         table = layout.table
         with self._writing("deleting rows") as connection:
@@ -260,6 +266,20 @@ class TablePipe(Source):
         """Query the table for some of its columns; see `DBPipe.select`."""
         return self.query().select(*columns)
 
+    def split(self, *fractions: float, seed: int | None = None, name: str | None = None) -> tuple[Pipe, ...]:
+        """Split the rows that there are now; see `split`. All parts are of one query, so that they stay disjoint."""
+        return self.query().split(*fractions, seed=seed, name=name)
+
+    @property
+    def flow(self) -> Flow:  # not remembered: whoever asks gets rows of their own
+        """A flow over the rows as they stand when it is first used; a pass or a pipe built on the table keeps its own."""
+        return self.query().flow
+
+    def get(self, key: Rows, epoch: int) -> Message:
+        """Return the rows at ``key`` of the table as it stands."""
+        message: Message = self.query().get(key, epoch)
+        return message
+
     @property
     def _layout(self) -> Layout:
         if self._known_layout is None:
@@ -287,19 +307,11 @@ class TablePipe(Source):
 
     def count(self) -> int:
         """Return how many rows there are now."""
-        self._snapshot = self.query()
-        return self._snapshot.count()
+        return self.query().count()
 
     def fetch(self, rows: Span) -> Message:
-        """Return the rows at the given places of the table as it was last counted."""
-        snapshot = self._snapshot or self.query()
-        last = max(rows[0], rows[-1]) if isinstance(rows, range) and rows else int(np.max(rows, initial=-1))
-        if last >= snapshot.count():
-            raise DatabaseError(
-                f"{self._who}: row {last} was deleted during this pass; read a query, whose rows are fixed: "
-                "table.query()."
-            )
-        return snapshot.fetch(rows)
+        """Return the rows at the given places of the table as it stands."""
+        return self.get(rows, epoch=0)
 
     def stream(self, start: int) -> Iterator[Message]:
         """Yield the rows from row number ``start`` on; for a table without an integer primary key."""

@@ -105,9 +105,12 @@ class Experiment:
         Raises:
             TrialError: there is no such trial, or none of the trials has such a metric.
             TypeError: ``trial_id`` is no integer.
+            ValueError: ``trial_id`` is an empty list.
         """
         asked = trial_id if isinstance(trial_id, Iterable) else [trial_id]
         numbers = dict.fromkeys(_trial_number(one) for one in asked)  # once each, in the order given
+        if not numbers:
+            raise ValueError(f"Experiment.load_metric: name at least one trial; got {trial_id!r:.60}.")
         return metric_frame(self._store.read_metric(name, list(numbers)))
 
     def get_parameters(self, trial_id: SupportsIndex) -> dict[str, Any]:

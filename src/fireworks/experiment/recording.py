@@ -49,19 +49,20 @@ class Recording:
     def end(self, error: BaseException | None) -> Ending:
         """Close everything, write how the trial ended, and return that.
 
-        What can't be closed (a full disk, say) makes the trial FAILED and is raised.
+        What can't be closed (a full disk, say) makes the trial FAILED and is raised; an interruption by then is
+        recorded, and raised too.
         """
         try:
             for engine in self._engines.values():
                 engine.dispose()
             artifacts = self.files.close()
-        except Exception as problem:
+        except BaseException as problem:
             self._write_end(problem, ())
             raise
         return self._write_end(error, artifacts)
 
     def _write_end(self, error: BaseException | None, artifacts: tuple[Artifact, ...]) -> Ending:
-        status = _ending(error)
+        status = ending_of(error)
         self.writer.end(
             TrialEnd(
                 status=status,
@@ -74,7 +75,13 @@ class Recording:
         return status
 
 
-def _ending(error: BaseException | None) -> Ending:
+def ending_of(error: BaseException | None) -> Ending:
+    """Return how a trial ends that an exception, or none, has left.
+
+    Example:
+        >>> ending_of(None), ending_of(ValueError()), ending_of(KeyboardInterrupt())
+        ('COMPLETED', 'FAILED', 'INTERRUPTED')
+    """
     if error is None:
         return "COMPLETED"
     return "FAILED" if isinstance(error, Exception) else "INTERRUPTED"

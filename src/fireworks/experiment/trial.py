@@ -17,7 +17,7 @@ from fireworks._internal.current import MetricLog, current_trial
 from fireworks.errors import TrialError
 from fireworks.experiment.encoding import decode, encode
 from fireworks.experiment.metrics import SupportsItem, metric_step, metric_value
-from fireworks.experiment.recording import Recording
+from fireworks.experiment.recording import Recording, ending_of
 from fireworks.experiment.stores.records import Ending
 from fireworks.experiment.stores.sql import SqlTrialStore
 
@@ -176,12 +176,17 @@ class Trial:
     ) -> None:
         recording = self._entered()
         if self._token is not None:
-            current_trial.reset(self._token)
+            # In another context (the block was entered in another task) the trial is not the current one.
+            with contextlib.suppress(ValueError):
+                current_trial.reset(self._token)
         if recording.pid != os.getpid():
             return  # a fork leaves the block; the trial goes on in its parent
         with self._lock:
-            self._status = "FAILED"  # unless what follows succeeds
-            self._status = recording.end(error)
+            try:
+                self._status = recording.end(error)
+            except BaseException as problem:
+                self._status = ending_of(problem)
+                raise
 
     def __repr__(self) -> str:
         number = f"number={self.number}, " if self._recording else ""

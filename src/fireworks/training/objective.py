@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import torch
@@ -102,9 +102,9 @@ class RowMeans:
     def reset(self) -> None:
         """Forget all rows."""
         self._rows = 0
-        self._sums: dict[str, torch.Tensor] = {}
+        self._sums: dict[str, torch.Tensor | float] = {}
 
-    def add(self, num_rows: int, sums: dict[str, torch.Tensor]) -> None:
+    def add(self, num_rows: int, sums: Mapping[str, torch.Tensor | float]) -> None:
         """Add the sums of one batch; no value leaves its device."""
         self._rows += num_rows
         for name, value in sums.items():
@@ -136,4 +136,17 @@ def row_sum(name: str, metric: RowMetric, message: Message) -> torch.Tensor:
             f"Trainer: metric {name!r} must give one value per row, shape ({len(message)},); got {got}."
         )
     total: torch.Tensor = values.detach().double().sum()
+    return total
+
+
+def weighted(mean: torch.Tensor, num_rows: int) -> torch.Tensor | float:
+    """Return a mean times the number of its rows, in float64; a number of its own where that waits for no device.
+
+    Example:
+        >>> weighted(torch.tensor(0.5), 3)
+        1.5
+    """
+    if mean.device.type == "cpu":
+        return float(mean.item()) * num_rows
+    total: torch.Tensor = mean.detach().double() * num_rows
     return total

@@ -23,10 +23,9 @@ class Bar:
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
             console=console,
             disable=not (console.is_terminal if shown is None else shown),
-            transient=True,
+            transient=console.is_terminal,  # elsewhere rich writes the last line at the end, and only if it is to stay
         )
         self._task: TaskID | None = None
 
@@ -50,7 +49,7 @@ class Bar:
         """
         if self._task is not None:
             self._progress.remove_task(self._task)
-        self._task = self._progress.add_task(f"epoch {epoch + 1}/{last}", total=total, completed=done, note="")
+        self._task = self._progress.add_task(f"epoch {epoch + 1}/{last}", total=total, completed=done)
 
     def advance(self) -> None:
         """Count one batch."""

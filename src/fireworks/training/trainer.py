@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,19 +14,23 @@ from ignite.metrics import Metric
 
 from fireworks._internal.checks import check_count
 from fireworks._internal.current import current_trial
-from fireworks.core.iterator import PipeIterator
-from fireworks.core.model import Model
+from fireworks.core.iterator import PipeIterator, require_same_stages
+from fireworks.core.model import Model, upstream_pipes
 from fireworks.core.pipe import Pipe
 from fireworks.core.seeding import generator_states, set_generator_states
-from fireworks.errors import UnknownLengthError
+from fireworks.errors import StateError, UnknownLengthError
 from fireworks.message import Message
-from fireworks.training.objective import Loss, RowMeans, RowMetric, loss_of, row_sum
+from fireworks.training.ignite_metrics import IgniteMetrics
+from fireworks.training.objective import Loss, RowMeans, RowMetric, loss_of, row_sum, weighted
 from fireworks.training.progress import Bar
+from fireworks.training.rewind import Note, Slots, buffer_slots
 
 if TYPE_CHECKING:
     from torch import nn
 
 MakeOptimizer: TypeAlias = "torch.optim.Optimizer | Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]"
+
+_VERSION = 1
 
 _log = logging.getLogger(__name__)
 _log.addHandler(logging.NullHandler())  # Ignite logs each error that it passes on; the error itself is enough
@@ -38,6 +43,14 @@ class Trainer:
     of each iteration is the model's message. ``state_dict()`` holds weights, optimizer, epoch, the place in the data, the
     running means and the global generators: loaded into a fresh trainer, the run goes on to the same bytes.
     Inside a trial, the values of each epoch are logged to it.
+
+    A step that failed or was interrupted before the optimizer's part is done again to the same bytes: its place in the
+    data, torch's generators, the models' buffers and the metrics given here are put back. What stays of it: draws from
+    the global generators of Python and NumPy, gradients, what handlers did, what your own code changed elsewhere, and
+    whatever an optimizer had changed that failed or was interrupted within its own ``step``. Metrics that you attach to
+    `engine` yourself are neither put back nor saved.
+
+    Batches without rows are passed over, and are no iterations.
 
     Args:
         model: What is trained, with everything upstream of it that is not frozen.
@@ -98,8 +111,12 @@ class Trainer:
         self._progress = progress
         self._means = RowMeans(["loss", *self._row_metrics])
         self._pass: PipeIterator | None = None  # the pass over the data that is under way
-        self._place: dict[str, Any] | None = None  # where it stood before the batch in hand
+        self._note: Note | None = None  # how all stood before the batch in hand
+        self._buffers: Slots = []
+        self._bar = Bar(shown=False)  # the next run makes its own
+        self._device = self.device
         self.engine = self._make_engine()
+        self._metrics = IgniteMetrics(self._ignite_metrics, self.engine)
 
     def _make(self, optimizer: MakeOptimizer) -> torch.optim.Optimizer:
         if isinstance(optimizer, torch.optim.Optimizer):
@@ -124,17 +141,36 @@ class Trainer:
         """Train until ``max_epochs`` epochs are finished, counting those of earlier runs, and return `history`.
 
         A run that was stopped by an error or by Ctrl-C goes on before the batch that it was stopped at.
+
+        Raises:
+            ValueError: an epoch had no rows.
+            StateError: a metric of Ignite without a state was interrupted while it counted a batch.
         """
         check_count(max_epochs, at_least=0, where="Trainer.run: max_epochs")
         if self.epoch >= max_epochs:
             return self.history
-        with Bar(shown=self._progress) as self._bar:
-            self.engine.state.max_epochs = None  # a new run to Ignite; which epoch it is we know ourselves
-            self.engine.run(_Nothing(), max_epochs=max_epochs)
+        self._metrics.require_whole()
+        try:
+            with Bar(shown=self._progress) as self._bar:
+                self.engine.state.max_epochs = None  # a new run to Ignite; which epoch it is we know ourselves
+                self.engine.run(_Nothing(), max_epochs=max_epochs)
+        finally:
+            self._rewind()
         return self.history
+
+    def _rewind(self) -> None:
+        """Put all back to before the batch in hand, if its step was not applied."""
+        if self._note is not None and self._pass is not None:
+            self._pass.move_to(self._note.place)
+            self._note.put_back()
+            self._metrics.load_state_dict(self._note.metrics)
+        self._note = None
 
     def evaluate(self, batches: Pipe) -> dict[str, float]:
         """Return the loss and the metrics over a batched pipe, in evaluation mode; nothing is changed.
+
+        Raises:
+            ValueError: the pipe gives no rows.
 
         Example:
             >>> data = fw.source({"x": torch.zeros(4, 1), "y": torch.ones(4, 1)}).batch(3)
@@ -144,10 +180,10 @@ class Trainer:
             >>> list(trainer.evaluate(data))
             ['loss']
         """
-        means = RowMeans(["loss", *self._row_metrics])
+        means, device, data = RowMeans(["loss", *self._row_metrics]), self.device, _Once(_batched(batches, "evaluate"))
 
         def step(_: Engine, batch: Message) -> Message:
-            result: Message = self.model(_on_device(batch, self.device))
+            result: Message = self.model(_on_device(batch, device))
             if len(result):
                 means.add(len(result), self._sums(result, self._loss(result)))
             return result
@@ -161,11 +197,16 @@ class Trainer:
             module.training = False
         try:
             with torch.no_grad():
-                evaluator.run(_Once(_batched(batches, "evaluate")), max_epochs=1)
+                evaluator.run(data, max_epochs=1)
         finally:
             for module, was_training in modes:
                 module.training = was_training
-        return means.means() | {name: float(evaluator.state.metrics[name]) for name in self._ignite_metrics}
+        values = means.means()
+        if not values:
+            raise ValueError(
+                f"Trainer: no rows to evaluate; batches is {batches!r}. Look at its source and its filters."
+            )
+        return values | {name: float(evaluator.state.metrics[name]) for name in self._ignite_metrics}
 
     @property
     def device(self) -> torch.device:
@@ -173,23 +214,34 @@ class Trainer:
         first = next(self.model.all_parameters(), None)
         return torch.device("cpu") if first is None else first.device
 
-    def _sums(self, message: Message, loss: torch.Tensor) -> dict[str, torch.Tensor]:
-        sums = {"loss": loss.detach().double() * len(message)}
-        for name, metric in self._row_metrics.items():
-            sums[name] = row_sum(name, metric, message)
+    def _sums(self, message: Message, loss: torch.Tensor) -> dict[str, torch.Tensor | float]:
+        sums = {"loss": weighted(loss, len(message))}
+        if self._row_metrics:
+            with torch.no_grad():
+                for name, metric in self._row_metrics.items():
+                    sums[name] = row_sum(name, metric, message)
         return sums
 
     def _step(self, _: Engine, batch: Message) -> Message:
         self.optimizer.zero_grad()
         result: Message = self.model(_on_device(batch, self._device))
-        loss = self._loss(result)
-        if not isinstance(loss, torch.Tensor) or loss.dim() != 0:
-            got = f"shape {tuple(loss.shape)}" if isinstance(loss, torch.Tensor) else type(loss).__name__
-            raise TypeError(f"Trainer: the loss must be one number, a tensor without dimensions; got {got}.")
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
-        with torch.no_grad():
-            self._means.add(len(result), self._sums(result, loss))
+        num_rows = len(result)
+        if num_rows:
+            loss = self._loss(result)
+            if not isinstance(loss, torch.Tensor) or loss.dim() != 0:
+                got = f"shape {tuple(loss.shape)}" if isinstance(loss, torch.Tensor) else type(loss).__name__
+                raise TypeError(f"Trainer: the loss must be one number, a tensor without dimensions; got {got}.")
+            sums = self._sums(result, loss)
+            loss.backward()  # type: ignore[no-untyped-call]
+            self._metrics.feed(result)
+            self.optimizer.step()
+            # The step is applied: from here on it must not be done again.
+            self._note = None
+            self._means.add(num_rows, sums)
+            self._metrics.fed()
+        self._note = None
+        self.iteration += 1
+        self._bar.advance()
         return result
 
     # --- the engine -----------------------------------------------------------------------------------------------
@@ -199,9 +251,6 @@ class Trainer:
         engine.logger = _log
         engine.add_event_handler(Events.STARTED, self._on_start)
         engine.add_event_handler(Events.EPOCH_STARTED, self._on_epoch_start)
-        engine.add_event_handler(Events.ITERATION_COMPLETED, self._on_iteration)
-        for name, metric in self._ignite_metrics.items():
-            copy.deepcopy(metric).attach(engine, name)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._on_epoch_end)
         return engine
 
@@ -217,80 +266,105 @@ class Trainer:
         if self._pass is None:
             self._pass = iter(self.batches.at_epoch(self.epoch))
             self._means.reset()
-        elif self._place is not None:
-            self._pass._cursor.load_state_dict(self._place)
-        self._place = None
-        done = self._pass._cursor.state_dict().get("position", 0)  # not known of a stream
+            self._metrics.begin_epoch()
+        self._buffers = buffer_slots(_modules(self.model))
+        done = self._pass.place().get("position", 0)  # not known of a stream
         self._bar.begin(self.epoch, engine.state.max_epochs, _length(self.batches), done)
         engine.set_data(self._watched(self._pass))
 
     def _watched(self, batches: PipeIterator) -> Iterator[Message]:
-        """Yield batches, noting before each where the pass stood, so that a failed step can be done again."""
+        """Yield batches that have rows, noting before each how all stood, so that a failed step can be done again."""
         while True:
-            self._place = batches._cursor.state_dict()
+            self._note = Note(batches.place(), self._buffers, self._metrics.note())
             batch = next(batches, None)
             if batch is None:
-                self._place = None
-                return
-            yield batch
-
-    def _on_iteration(self, _: Engine) -> None:
-        self._place = None
-        self.iteration += 1
-        self._bar.advance()
+                return  # the note stands until the epoch is finished, whose validation may fail
+            if len(batch):
+                yield batch
+            else:
+                self._bar.advance()
 
     def _on_epoch_end(self, engine: Engine) -> None:
         engine.state.epoch_length = None
-        values = self._means.means() | {name: float(engine.state.metrics[name]) for name in self._ignite_metrics}
+        values = self._means.means()
+        if not values:
+            raise ValueError(
+                f"Trainer: epoch {self.epoch} had no rows to train on; batches is {self.batches!r}. "
+                "Look at its source and its filters."
+            )
+        values |= self._metrics.end_epoch()
         if self.validation is not None:
             found = self.evaluate(self.validation)
             values |= {f"validation_{name}": value for name, value in found.items()}
-        self.history.append({"epoch": self.epoch, **values})
         trial = current_trial.get()
         if trial is not None:
-            for name, value in values.items():
-                trial.log_metric(name, value, step=self.epoch)
+            trial.log_metrics(values, step=self.epoch)
+        self.history.append({"epoch": self.epoch, **values})
         self.epoch += 1
-        self._pass = None
+        self._pass, self._note = None, None
         self._means.reset()
 
     # --- state ----------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that the run needs to go on, at any moment between two batches."""
-        running = None
+        """Return all that the run needs to go on, at any moment; a step that is not applied counts as not begun.
+
+        Raises:
+            StateError: in the middle of an epoch, a metric of Ignite has no state.
+        """
         if self._pass is not None:
-            running = self._pass.state_dict()
-            if self._place is not None:  # a batch is in hand whose step is not done
-                running["cursor"] = self._place
+            self._metrics.require_states()
+        place = None if self._pass is None else self._pass.place()
+        generators, metrics = generator_states(), self._metrics.state_dict()
+        if self._note is not None:
+            place, generators, metrics = self._note.place, self._note.in_generators(generators), self._note.metrics
+        with contextlib.nullcontext() if self._note is None else self._note.shown():
+            models = [model.state_dict() for model in _models(self.model)]
         return {
+            "version": _VERSION,
+            "pipe": self.batches.stages(),
             "epoch": self.epoch,
             "iteration": self.iteration,
             "history": [dict(values) for values in self.history],
-            "models": [model.state_dict() for model in _models(self.model)],
+            "models": models,
             "optimizer": self.optimizer.state_dict(),
             "means": self._means.state_dict(),
-            "pass": running,
-            "generators": generator_states(),
+            "metrics": metrics,
+            "place": place,
+            "generators": generators,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where another trainer over an equal model and equal data stood.
 
         Raises:
-            StateError: the data is another pipe.
+            StateError: the data is another pipe, there are more or fewer models, or the state is of another version.
         """
+        if state.get("version") != _VERSION:
+            raise StateError(
+                f"Trainer: expected a state of version {_VERSION}; got {state.get('version')!r}. "
+                "Save it again with this version of fireworks."
+            )
+        require_same_stages(state["pipe"], self.batches, who="Trainer")
+        models = _models(self.model)
+        if len(models) != len(state["models"]):
+            raise StateError(
+                f"Trainer: the state is of {len(state['models'])} models, there are {len(models)}: the model and those "
+                "upstream of it. Build them as they were."
+            )
         running = None
-        if state["pass"] is not None:
+        if state["place"] is not None:
             running = iter(self.batches.at_epoch(int(state["epoch"])))
-            running.load_state_dict(state["pass"])
-        for model, saved in zip(_models(self.model), state["models"], strict=True):
+            running.move_to(state["place"])
+        for model, saved in zip(models, state["models"], strict=True):
             model.load_state_dict(saved)
         self.optimizer.load_state_dict(state["optimizer"])
         self.epoch, self.iteration = int(state["epoch"]), int(state["iteration"])
         self.history = [dict(values) for values in state["history"]]
         self._means.load_state_dict(state["means"])
-        self._pass, self._place = running, None
+        self._metrics.fed()
+        self._metrics.load_state_dict(state["metrics"])
+        self._pass, self._note = running, None
         set_generator_states(state["generators"])
 
 
@@ -302,13 +376,13 @@ class _Nothing:
 
 
 class _Once:
-    """One pass over a pipe, without a length that Ignite would trust more than the data."""
+    """The batches of a pipe that have rows, without a length that Ignite would trust more than the data."""
 
     def __init__(self, pipe: Pipe) -> None:
         self._pipe = pipe
 
     def __iter__(self) -> Iterator[Message]:
-        return iter(self._pipe.at_epoch(0))
+        return (batch for batch in self._pipe.at_epoch(0) if len(batch))
 
 
 def _batched(pipe: object, name: str) -> Pipe:
@@ -335,8 +409,6 @@ def _sorted_out(metrics: Mapping[str, Any]) -> tuple[dict[str, RowMetric], dict[
 
 
 def _models(model: Model) -> list[Model]:
-    from fireworks.core.model import upstream_pipes
-
     return [pipe for pipe in upstream_pipes(model) if isinstance(pipe, Model)]
 
 

@@ -84,12 +84,15 @@ class Filter(RowStage):
         if flow.is_batched:
             return flow.staged(self)
         if flow.is_indexable and not self.order_varies:
-            return flow.ordered(_Kept(self))
+            return flow.ordered(_Kept(self, flow))
         return Flow(_FilteredStream(flow, self))
 
-    def kept(self, num_items: int) -> Positions:
-        """Return the positions in the input of the rows that are kept, of the first ``num_items``; reads them once."""
-        flow, start, found = self.upstream.flow, 0, []
+    def kept(self, flow: Flow, num_items: int) -> Positions:
+        """Return the positions in the input of the rows that are kept, of the first ``num_items``; reads them once.
+
+        ``flow`` is the input's, as it was when this filter was put on it: a live table gives another each time.
+        """
+        start, found = 0, []
         for block in recut(flow.pieces(range(num_items), 0), block_rows(flow.base.row_bytes)):
             mask = placing_errors(self, block, self._predicate, block.message)
             found.append(start + np.flatnonzero(mask))
@@ -100,13 +103,13 @@ class Filter(RowStage):
 class _Kept(Order):
     """The order that leaves out what a filter drops."""
 
-    def __init__(self, filter: Filter) -> None:
-        self._filter = filter
+    def __init__(self, filter: Filter, flow: Flow) -> None:
+        self._filter, self._flow = filter, flow
         self._found: tuple[int, Positions] | None = None  # of how many rows, and which
 
     def _positions(self, num_items: int) -> Positions:
         if self._found is None or self._found[0] != num_items:  # a live table may have grown
-            self._found = num_items, self._filter.kept(num_items)
+            self._found = num_items, self._filter.kept(self._flow, num_items)
         return self._found[1]
 
     def num_items_out(self, num_items: int) -> int:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 
 import pytest
 
@@ -46,3 +47,21 @@ def test_outside_a_checkout_nothing_is_known(git, tmp_path):
 def test_without_git_nothing_is_known(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert GitFacts.collect(tmp_path) == NOWHERE
+
+
+def test_a_git_that_can_not_be_run_tells_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "git").write_text("no program")
+    assert GitFacts.collect(tmp_path) == NOWHERE  # no permission to run it
+    (tmp_path / "git").chmod(0o755)
+    assert GitFacts.collect(tmp_path) == NOWHERE  # no format that can be run
+
+
+def test_a_git_that_hangs_tells_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    (tmp_path / "git").write_text("#!/bin/sh\nexec sleep 30\n")
+    (tmp_path / "git").chmod(0o755)
+    monkeypatch.setattr("fireworks.experiment.collectors.git._PATIENCE_S", 0.05)
+    began = time.monotonic()
+    assert GitFacts.collect(tmp_path) == NOWHERE
+    assert time.monotonic() - began < 10

@@ -6,12 +6,15 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
+from fireworks.errors import TrialError
 from fireworks.experiment.collectors.code import CodeFacts
 from fireworks.experiment.collectors.environment import EnvironmentFacts
 from fireworks.experiment.collectors.git import GitFacts
 from fireworks.experiment.liveness import ProcessIdentity
 from fireworks.experiment.stores.records import TrialEnd, TrialStart
+from fireworks.experiment.stores.schema import trial
 from fireworks.experiment.stores.sql import SqlTrialStore
 
 CODE = {"train.py": "import model\n", "model.py": "x = 1\n", "copy.py": "x = 1\n"}
@@ -113,3 +116,24 @@ def test_nothing_stays_open_when_the_work_is_done(store, tmp_path):
     store.read_trials()
     assert [path.name for path in tmp_path.iterdir()] == ["experiment.sqlite"]  # the last to close removes the log
     assert not [link for link in Path("/dev/fd").iterdir() if os.path.realpath(link).startswith(str(tmp_path))]
+
+
+def test_any_number_of_files_and_trials_goes_through_an_old_sqlite(store, tmp_path):
+    @sa.event.listens_for(store._engine, "connect")
+    def limit(connection, _record):
+        connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 999)
+
+    files = {f"{n}.py": f"x = {n}\n" for n in range(2500)}
+    number = run(store, code=CodeFacts(files))
+    again = run(store, code=CodeFacts(files))
+    assert store.read_code(number) == store.read_code(again) == files
+    assert count(tmp_path, "content") == 2500 + 3  # the environment, git and the list of the files
+    with store._engine.begin() as connection:
+        [first] = connection.execute(sa.select(trial).where(trial.c.number == 1)).mappings()
+        connection.execute(sa.insert(trial), [{**first, "number": n} for n in range(3, 1500)])
+    with pytest.raises(TrialError, match=r"Unable to find metric 'loss' in trial 1, 2, .*; metrics are \[\]"):
+        store.read_metric("loss", range(1, 1500))
+    writer = store.start_trial(start(), lambda number: True)
+    writer.log({"loss": 0.5}, None)
+    writer.end(DONE)
+    assert store.read_metric("loss", range(1, 1501))[1500] == [(0, 0.5)]

@@ -6,10 +6,12 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+_PATIENCE_S = 10.0  # a checkout on a slow network drive must not hold up a trial
+
 
 @dataclass(frozen=True)
 class GitFacts:
-    """The checkout around a folder; every field is None outside a checkout, or where git is not installed."""
+    """The checkout around a folder; every field is None outside a checkout, or where git can't be run or hangs."""
 
     commit: str | None  # None also before the first commit
     branch: str | None  # None also on a detached HEAD
@@ -21,8 +23,8 @@ class GitFacts:
         command = ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch", "--untracked-files=no"]
         try:
             # `git` is looked up on the user's own PATH, as in the shell that started the trial.
-            answer = subprocess.run(command, cwd=directory, capture_output=True, check=True)  # noqa: S603
-        except (FileNotFoundError, subprocess.CalledProcessError):
+            answer = subprocess.run(command, cwd=directory, capture_output=True, check=True, timeout=_PATIENCE_S)  # noqa: S603
+        except (OSError, subprocess.CalledProcessError, subprocess.TimeoutExpired):
             return cls(commit=None, branch=None, dirty=None)
         lines = answer.stdout.decode(errors="surrogateescape").splitlines()
         headers = dict(line[2:].split(" ", 1) for line in lines if line.startswith("# "))

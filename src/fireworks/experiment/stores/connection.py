@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import sqlalchemy as sa
 
@@ -13,6 +16,9 @@ from fireworks.errors import DatabaseError, StateError
 from fireworks.experiment.stores import schema
 
 BUSY_TIMEOUT_MS = 30_000
+MAX_LISTED = 900  # SQLite before 3.32 takes 999 parameters
+
+Value = TypeVar("Value")
 
 
 def make_engine(path: Path) -> sa.Engine:
@@ -33,6 +39,18 @@ def make_engine(path: Path) -> sa.Engine:
 def reading(engine: sa.Engine) -> sa.Connection:
     """Connect for reading: one consistent view of the database, which no writer waits for."""
     return engine.connect().execution_options(reading=True)
+
+
+def in_lists(values: Iterable[Value]) -> Iterator[list[Value]]:
+    """Cut values into lists that fit into one query; no values, no list.
+
+    Example:
+        >>> [len(part) for part in in_lists(range(2000))]
+        [900, 900, 200]
+    """
+    rest = iter(values)
+    while part := list(islice(rest, MAX_LISTED)):
+        yield part
 
 
 def open_database(path: Path) -> sa.Engine:

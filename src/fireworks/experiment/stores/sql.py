@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from fireworks.errors import TrialError, did_you_mean
 from fireworks.experiment.liveness import ProcessIdentity
-from fireworks.experiment.stores.connection import open_database, reading
+from fireworks.experiment.stores.connection import in_lists, open_database, reading
 from fireworks.experiment.stores.records import LastValue, Point, TrialRecord, TrialStart
 from fireworks.experiment.stores.schema import content, metric, metric_summary, trial
 from fireworks.experiment.stores.writer import TrialWriter
@@ -67,14 +67,15 @@ class SqlTrialStore:
         query = (
             sa.select(metric_summary.c.trial, metric.c.step, metric.c.value)
             .join(metric, metric.c.summary == metric_summary.c.id)
-            .where(metric_summary.c.name == name, metric_summary.c.trial.in_(numbers))
+            .where(metric_summary.c.name == name)
             .order_by(metric.c.summary, metric.c.position)
         )
         with reading(self._engine) as connection:
             _require_trials(connection, numbers)
             points: dict[int, list[Point]] = {number: [] for number in numbers}
-            for number, step, value in connection.execute(query):
-                points[number].append((step, _value(value)))
+            for some in in_lists(numbers):
+                for number, step, value in connection.execute(query.where(metric_summary.c.trial.in_(some))):
+                    points[number].append((step, _value(value)))
             if not any(points.values()):
                 raise _no_metric(connection, name, numbers)
         return points
@@ -100,8 +101,12 @@ class SqlTrialStore:
         with reading(self._engine) as connection:
             _require_trials(connection, [number])
             digests = _shared_text(connection, number, trial.c.code)
-            query = sa.select(content.c.sha256, content.c.text).where(content.c.sha256.in_(digests.values()))
-            texts = {row.sha256: row.text for row in connection.execute(query)}
+            query = sa.select(content.c.sha256, content.c.text)
+            texts = {
+                row.sha256: row.text
+                for some in in_lists(digests.values())
+                for row in connection.execute(query.where(content.c.sha256.in_(some)))
+            }
         return {path: texts[digest] for path, digest in digests.items()}
 
 
@@ -120,8 +125,9 @@ def _require_trials(connection: sa.Connection, numbers: Sequence[int]) -> None:
 
 
 def _no_metric(connection: sa.Connection, name: str, numbers: Sequence[int]) -> TrialError:
-    query = sa.select(metric_summary.c.name).where(metric_summary.c.trial.in_(numbers)).distinct()
-    known = sorted(connection.execute(query).scalars())
+    query = sa.select(metric_summary.c.name).distinct()
+    found = (connection.execute(query.where(metric_summary.c.trial.in_(some))).scalars() for some in in_lists(numbers))
+    known = sorted({one for names in found for one in names})
     asked = ", ".join(map(str, numbers))
     return TrialError(
         f"Unable to find metric {name!r} in trial {asked}; metrics are {known}.{did_you_mean(name, known)}"

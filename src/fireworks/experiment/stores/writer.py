@@ -12,6 +12,7 @@ from time import time_ns
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
+from fireworks.experiment.stores.connection import in_lists
 from fireworks.experiment.stores.records import TrialEnd, TrialStart
 from fireworks.experiment.stores.schema import artifact, content, metric, metric_summary, trial
 
@@ -102,9 +103,10 @@ def _add_trial(connection: sa.Connection, start: TrialStart, claim: Callable[[in
 
 def _add_contents(connection: sa.Connection, texts: Iterable[str]) -> None:
     by_digest = {_digest(text): text for text in texts}
-    known = connection.execute(sa.select(content.c.sha256).where(content.c.sha256.in_(by_digest))).scalars()
-    for digest in known.all():
-        del by_digest[digest]
+    for digests in in_lists(list(by_digest)):
+        known = connection.execute(sa.select(content.c.sha256).where(content.c.sha256.in_(digests))).scalars()
+        for digest in known.all():
+            del by_digest[digest]
     if by_digest:
         connection.execute(sa.insert(content), [{"sha256": key, "text": text} for key, text in by_digest.items()])
 
