@@ -526,3 +526,31 @@ class TestBadInput:
     def test_a_negative_number_of_epochs_is_refused(self):
         with pytest.raises(ValueError, match=r"Trainer\.run: max_epochs must be an int of at least 0; got -1"):
             make_trainer().run(max_epochs=-1)
+
+
+class TestBeginnersMistakes:
+    @pytest.mark.parametrize("name", ["loss", "epoch", "validation_accuracy"])
+    def test_a_metric_with_a_name_of_our_own(self, name):
+        with pytest.raises(ValueError, match=rf"a metric can't be called '{name}', which the history uses itself"):
+            make_trainer(metrics={name: accuracy})
+
+    def test_metrics_without_names(self):
+        with pytest.raises(TypeError, match=r"metrics must be named, as in \{'accuracy': function\}; got list"):
+            make_trainer(metrics=[accuracy])
+
+    def test_an_optimizer_over_other_parameters(self):
+        other = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1)
+        with pytest.raises(ValueError, match=r"the SGD that was given holds none of the model's parameters"):
+            make_trainer(optimizer=other)
+
+    def test_a_loss_of_torch_without_its_columns(self):
+        with pytest.raises(TypeError, match=r"write loss=\(CrossEntropyLoss\(\), 'output column', 'target column'\)"):
+            make_trainer(loss=torch.nn.CrossEntropyLoss())
+
+    def test_a_state_of_another_kind_of_optimizer(self, tmp_path):
+        adam = make_trainer()
+        adam.run(max_epochs=1)
+        fw.Scaffold(trainer=adam).save(tmp_path)
+        sgd = make_trainer(optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.1))
+        with pytest.raises(fw.errors.StateError, match="the state is of Adam, the optimizer is SGD"):
+            fw.Scaffold(trainer=sgd).load(tmp_path)

@@ -35,6 +35,11 @@ def loss_of(loss: Loss) -> Callable[[Message], Any]:
         if len(parts) != 3 or not callable(parts[0]) or not all(isinstance(name, str) for name in parts[1:]):
             raise TypeError(f"Trainer: loss must be a function, or (function, output, target); got {loss!r:.80}.")
         return _OfColumns(*parts)
+    if isinstance(loss, torch.nn.Module) and type(loss).__module__.startswith("torch.nn."):
+        raise TypeError(
+            f"Trainer: a loss is called with a message, and {type(loss).__name__} wants two tensors; "
+            f"write loss=({type(loss).__name__}(), 'output column', 'target column')."
+        )
     if not callable(loss):
         raise TypeError(f"Trainer: loss must be a function, or (function, output, target); got {loss!r:.80}.")
     return loss

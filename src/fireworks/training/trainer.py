@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 MakeOptimizer: TypeAlias = "torch.optim.Optimizer | Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]"
 
 _VERSION = 1
+_OWN_VALUES = {"epoch", "loss"}  # what the history holds beside the metrics
 
 _log = logging.getLogger(__name__)
 _log.addHandler(logging.NullHandler())  # Ignite logs each error that it passes on; the error itself is enough
@@ -119,16 +120,22 @@ class Trainer:
         self._metrics = IgniteMetrics(self._ignite_metrics, self.engine)
 
     def _make(self, optimizer: MakeOptimizer) -> torch.optim.Optimizer:
-        if isinstance(optimizer, torch.optim.Optimizer):
-            return optimizer
-        if not callable(optimizer):
-            raise TypeError(
-                f"Trainer: optimizer must be an optimizer or a function of the parameters; got {optimizer!r:.60}."
-            )
         trained = [parameter for parameter in self.model.all_parameters() if parameter.requires_grad]
         if not trained:
             raise ValueError(
                 "Trainer: nothing to train; the model and all upstream have no parameter that is not frozen."
+            )
+        if isinstance(optimizer, torch.optim.Optimizer):
+            held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+            if held.isdisjoint(map(id, trained)):
+                raise ValueError(
+                    f"Trainer: the {type(optimizer).__name__} that was given holds none of the model's parameters; "
+                    "make it of model.all_parameters(), or pass a function that makes one of the parameters."
+                )
+            return optimizer
+        if not callable(optimizer):
+            raise TypeError(
+                f"Trainer: optimizer must be an optimizer or a function of the parameters; got {optimizer!r:.60}."
             )
         made = optimizer(trained)
         if not isinstance(made, torch.optim.Optimizer):
@@ -328,6 +335,7 @@ class Trainer:
             "history": [dict(values) for values in self.history],
             "models": models,
             "optimizer": self.optimizer.state_dict(),
+            "optimizer_kind": type(self.optimizer).__name__,
             "means": self._means.state_dict(),
             "metrics": metrics,
             "place": place,
@@ -338,7 +346,8 @@ class Trainer:
         """Go on where another trainer over an equal model and equal data stood.
 
         Raises:
-            StateError: the data is another pipe, there are more or fewer models, or the state is of another version.
+            StateError: the data is another pipe, the optimizer of another kind, there are more or fewer models, or the
+                state is of another version.
         """
         if state.get("version") != _VERSION:
             raise StateError(
@@ -346,6 +355,9 @@ class Trainer:
                 "Save it again with this version of fireworks."
             )
         require_same_stages(state["pipe"], self.batches, who="Trainer")
+        kind = type(self.optimizer).__name__
+        if state["optimizer_kind"] != kind:
+            raise StateError(f"Trainer: the state is of {state['optimizer_kind']}, the optimizer is {kind}.")
         models = _models(self.model)
         if len(models) != len(state["models"]):
             raise StateError(
@@ -393,9 +405,16 @@ def _batched(pipe: object, name: str) -> Pipe:
     return pipe
 
 
-def _sorted_out(metrics: Mapping[str, Any]) -> tuple[dict[str, RowMetric], dict[str, Metric]]:
+def _sorted_out(metrics: Any) -> tuple[dict[str, RowMetric], dict[str, Metric]]:
     rows: dict[str, RowMetric] = {}
     ignite: dict[str, Metric] = {}
+    if not isinstance(metrics, Mapping):
+        raise TypeError(
+            f"Trainer: metrics must be named, as in {{'accuracy': function}}; got {type(metrics).__name__}."
+        )
+    for name in metrics:
+        if name in _OWN_VALUES or str(name).startswith("validation_"):
+            raise ValueError(f"Trainer: a metric can't be called {name!r}, which the history uses itself; rename it.")
     for name, metric in metrics.items():
         if isinstance(metric, Metric):
             ignite[name] = metric
