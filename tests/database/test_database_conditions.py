@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import fireworks as fw
+from fireworks.core.comparisons import NUM_VALUES
 from fireworks.database import TablePipe
-from fireworks.database.conditions import MAX_LISTED, NUM_VALUES, make_condition
+from fireworks.database.conditions import MAX_LISTED, make_condition
 from fireworks.database.db_pipe import DBPipe
 from fireworks.database.types import ColumnType
 from fireworks.errors import ColumnTypeError
@@ -63,10 +64,6 @@ def table(tmp_path_factory):
     with TablePipe("rows", path) as table:
         table.insert(ROWS)
     return table
-
-
-def test_the_operators_are_those_of_filter():
-    assert NUM_VALUES == predicate._NUM_VALUES
 
 
 def cases():

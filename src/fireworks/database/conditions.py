@@ -6,27 +6,15 @@ in the value to compare with. SQL agrees, except where a list is empty; `Conditi
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
+from fireworks.core.comparisons import COMPARISONS, check_comparison, require_list
 from fireworks.database.types import ColumnType
 from fireworks.database.values import operand, require_comparable
-from fireworks.errors import did_you_mean
 
-_COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
-_OTHER_SPELLINGS = {"=": "==", "<>": "!="}
-NUM_VALUES = {**dict.fromkeys(_COMPARISONS, 1), "in": 1, "not in": 1, "between": 2, "is null": 0, "is not null": 0}
 MAX_LISTED = 10_000
 """Values of one list; SQLite allows 32,766 in a whole query."""
 
@@ -41,8 +29,8 @@ class Condition:
 
     def to_sql(self, column: sa.ColumnClause[Any]) -> sa.ColumnElement[bool]:
         """Return the condition; every value is a bound parameter."""
-        if self.comparison in _COMPARISONS:
-            return _COMPARISONS[self.comparison](column, sa.bindparam(None, self.values[0]))  # type: ignore[no-any-return]
+        if self.comparison in COMPARISONS:
+            return COMPARISONS[self.comparison](column, sa.bindparam(None, self.values[0]))  # type: ignore[no-any-return]
         if self.comparison == "between":
             return column.between(sa.bindparam(None, self.values[0]), sa.bindparam(None, self.values[1]))
         if self.comparison == "in":
@@ -69,13 +57,7 @@ def make_condition(column: str, column_type: ColumnType, comparison: str, values
         >>> str(make_condition("n", ColumnType("integer", "int64"), "in", ([1, 2],)))
         'n in [1, 2]'
     """
-    if comparison not in NUM_VALUES:
-        nearest = did_you_mean(_OTHER_SPELLINGS.get(comparison, comparison), NUM_VALUES)
-        raise ValueError(f"filter: no operator {comparison!r}; operators are {list(NUM_VALUES)}.{nearest}")
-    if len(values) != NUM_VALUES[comparison]:
-        raise ValueError(
-            f"filter: {column!r} {comparison} takes {NUM_VALUES[comparison]} values; got {len(values)}: {values!r:.60}."
-        )
+    check_comparison(column, comparison, values)
     require_comparable(column, column_type, where="filter")
     if comparison in {"in", "not in"}:
         require_list(values[0], who=f"filter: {column!r} {comparison}")
@@ -96,9 +78,3 @@ def listed(column: str, column_type: ColumnType, values: Any, *, where: str) -> 
         ColumnTypeError: a value can't be compared with the column.
     """
     return tuple(operand(column, column_type, value, where=where, is_one_of_many=True) for value in values)
-
-
-def require_list(values: Any, *, who: str) -> None:
-    """Raise `TypeError` for what is no list of values: a text, or one value alone."""
-    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
-        raise TypeError(f"{who} takes a list of values; got {values!r:.60}.")

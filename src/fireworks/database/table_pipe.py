@@ -12,10 +12,11 @@ import pandas as pd
 import sqlalchemy as sa
 
 from fireworks.core.chunk import Span
+from fireworks.core.comparisons import require_list
 from fireworks.core.flow import Flow
 from fireworks.core.pipe import Pipe
 from fireworks.core.source import Source
-from fireworks.database.conditions import listed, require_list
+from fireworks.database.conditions import listed
 from fireworks.database.connection import Database
 from fireworks.database.db_pipe import Address, DBPipe, require_layout
 from fireworks.database.layout import (

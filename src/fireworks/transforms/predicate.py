@@ -3,31 +3,20 @@
 from __future__ import annotations
 
 import functools
-import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, TypeAlias, cast
 
 import numpy as np
 import pandas as pd
 import torch
 
+from fireworks.core.comparisons import COMPARISONS, check_comparison, require_list
 from fireworks.core.in_place import call
-from fireworks.errors import ColumnTypeError, did_you_mean
+from fireworks.errors import ColumnTypeError
 from fireworks.message import Message
 
 Mask: TypeAlias = "np.ndarray[Any, np.dtype[np.bool_]]"
 Predicate: TypeAlias = Callable[[Message], Mask]
-
-_COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
-_OTHER_SPELLINGS = {"=": "==", "<>": "!="}
-_NUM_VALUES = {**dict.fromkeys(_COMPARISONS, 1), "in": 1, "not in": 1, "between": 2, "is null": 0, "is not null": 0}
 
 
 def condition(column: str, comparison: str, *values: Any) -> Predicate:
@@ -49,13 +38,7 @@ def condition(column: str, comparison: str, *values: Any) -> Predicate:
         >>> condition("x", "!=", 2.0)(fw.Message({"x": [1.0, 2.0, float("nan")]})).tolist()
         [True, False, False]
     """
-    if comparison not in _NUM_VALUES:
-        nearest = did_you_mean(_OTHER_SPELLINGS.get(comparison, comparison), _NUM_VALUES)
-        raise ValueError(f"filter: no operator {comparison!r}; operators are {list(_NUM_VALUES)}.{nearest}")
-    if len(values) != _NUM_VALUES[comparison]:
-        raise ValueError(
-            f"filter: {column!r} {comparison} takes {_NUM_VALUES[comparison]} values; got {len(values)}: {values!r:.60}."
-        )
+    check_comparison(column, comparison, values)
     if comparison in {"in", "not in"}:
         values = _listed(column, comparison, values[0])
     return functools.partial(_compare, column, comparison, values)
@@ -63,8 +46,7 @@ def condition(column: str, comparison: str, *values: Any) -> Predicate:
 
 def _listed(column: str, comparison: str, values: Any) -> tuple[list[Any], bool]:
     """Return the known values of a list, and whether there are unknown ones among them."""
-    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
-        raise TypeError(f"filter: {column!r} {comparison} takes a list of values; got {values!r:.60}.")
+    require_list(values, who=f"filter: {column!r} {comparison}")
     every = values.tolist() if hasattr(values, "tolist") else list(values)
     known = [value for value in every if not pd.isna(value)]
     return known, len(known) < len(every)
@@ -103,7 +85,7 @@ def _evaluate(series: Any, comparison: str, values: tuple[Any, ...]) -> Mask:
     elif comparison == "between":
         result = (series >= values[0]) & (series <= values[1])
     else:
-        result = _COMPARISONS[comparison](series, values[0])
+        result = COMPARISONS[comparison](series, values[0])
     mask = known & result.fillna(value=False).to_numpy(dtype=bool)
     return cast("Mask", mask)
 
