@@ -118,3 +118,10 @@ class TestModelsInTheData:
         norm = fw.Normalize("x", per_element=False)
         assert table().map(norm).stages()[-1] == "Map(Normalize(x, per_element=False))"
         assert table().map(self.make()).stages()[-1] == "Map(Model(Sequential: x -> y))"
+
+    def test_the_models_upstream_of_it_do_too(self):
+        first = self.make()
+        last = fw.Model(torch.nn.Identity(), in_columns=["y"], out_columns=["z"], input=first)
+        pipe = table().map(last)
+        assert pipe[0] == pipe[0]
+        assert first.module[2].training

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from fireworks.core.in_place import version
+from fireworks.core.in_place import first_changed, versions
 from fireworks.core.junction import Junction
 from fireworks.core.pipe import Pipe
 from fireworks.core.recursion import MISSING
@@ -83,19 +83,18 @@ class Model(nn.Module, RowStage):
         if "module" not in self._modules:
             raise NotImplementedError(f"{type(self).__name__}: a model without a module must write forward(message).")
         columns = [self._read(message, name) for name in self.in_columns]
-        before = [version(column) for column in columns]
+        before = versions(columns)
         try:
             returned = self.module(*columns)
         except Exception as error:
             shapes = ", ".join(f"{n}: {tuple(c.shape)}" for n, c in zip(self.in_columns, columns, strict=True))
             error.add_note(f"In {self.describe()}, which called the module with one tensor per column: {shapes}.")
             raise
-        for name, column, count in zip(self.in_columns, columns, before, strict=True):
-            if version(column) != count:
-                raise ColumnValueError(
-                    f"{self.describe()}: the module changed column {name!r} in place, and with it the data that the "
-                    "column is a view of. Its first layer must not work in place: write inplace=False."
-                )
+        if (changed := first_changed(self.in_columns, columns, before)) is not None:
+            raise ColumnValueError(
+                f"{self.describe()}: the module changed column {changed!r} in place, and with it the data that the "
+                "column is a view of. Its first layer must not work in place: write inplace=False."
+            )
         tensors = (returned,) if isinstance(returned, torch.Tensor) else returned
         if not isinstance(tensors, (tuple, list)) or not all(isinstance(tensor, torch.Tensor) for tensor in tensors):
             raise ColumnTypeError(
@@ -184,17 +183,15 @@ class Model(nn.Module, RowStage):
 
     def train(self, mode: bool = True) -> Model:  # noqa: FBT001, FBT002 (torch's signature)
         """Set training or evaluation mode here and in every model upstream, which this one calls."""
-        for pipe in upstream_pipes(self):
-            if isinstance(pipe, nn.Module):
-                nn.Module.train(pipe, mode)
+        for model in models_upstream(self):
+            nn.Module.train(model, mode)
         return self
 
     # --- parameters -----------------------------------------------------------------------------------------------
 
     def all_parameters(self) -> Iterator[nn.Parameter]:
         """Yield the parameters of this model and of every model upstream, each once, through junctions too."""
-        models = [pipe for pipe in upstream_pipes(self) if isinstance(pipe, nn.Module)]
-        found = {id(parameter): parameter for model in models for parameter in model.parameters()}
+        found = {id(parameter): parameter for model in models_upstream(self) for parameter in model.parameters()}
         yield from found.values()
 
     def freeze(self, *names: str) -> None:
@@ -263,6 +260,31 @@ def upstream_pipes(pipe: Pipe) -> Iterator[Pipe]:
             seen.add(id(stage))
             yield stage
             waiting.extend(reversed(_inputs(stage)))
+
+
+def models_upstream(model: Model) -> list[Model]:
+    """Return the model and every model upstream, each once."""
+    return [pipe for pipe in upstream_pipes(model) if isinstance(pipe, Model)]
+
+
+def all_modules(module: nn.Module) -> Iterator[nn.Module]:
+    """Yield the module and its submodules; of a model also those of every model upstream, which it calls."""
+    for each in models_upstream(module) if isinstance(module, Model) else [module]:
+        yield from each.modules()
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Put a module, with all models upstream, into evaluation mode without gradients, and then back as each was."""
+    modes = [(each, each.training) for each in all_modules(module)]
+    for each, _ in modes:
+        each.training = False
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for each, was_training in modes:
+            each.training = was_training
 
 
 def _inputs(pipe: Pipe) -> list[Pipe]:

@@ -6,6 +6,8 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, TypeVar
 
+import numpy as np
+
 from fireworks.core.chunk import Chunk
 from fireworks.core.flow import Flow, Order, block_rows
 from fireworks.core.in_place import call
@@ -90,8 +92,6 @@ class RowStage(Pipe):
         return block_rows(self.flow.base.row_bytes) if on_grid else num_rows
 
     def _call_block(self, block: Message, start: int, number: int) -> Message:
-        import numpy as np
-
         rows = np.arange(start, start + len(block), dtype=np.int64)
         return self.process(Chunk(block, rows), epoch=0, block=number).message
 

@@ -15,7 +15,7 @@ from ignite.metrics import Metric
 from fireworks._internal.checks import check_count
 from fireworks._internal.current import current_trial
 from fireworks.core.iterator import PipeIterator, require_same_stages
-from fireworks.core.model import Model, upstream_pipes
+from fireworks.core.model import Model, all_modules, evaluating, models_upstream
 from fireworks.core.pipe import Pipe
 from fireworks.core.seeding import generator_states, set_generator_states
 from fireworks.errors import StateError, UnknownLengthError
@@ -199,15 +199,8 @@ class Trainer:
         evaluator.logger = _log
         for name, metric in self._ignite_metrics.items():
             copy.deepcopy(metric).attach(evaluator, name)
-        modes = [(module, module.training) for module in _modules(self.model)]
-        for module, _ in modes:
-            module.training = False
-        try:
-            with torch.no_grad():
-                evaluator.run(data, max_epochs=1)
-        finally:
-            for module, was_training in modes:
-                module.training = was_training
+        with evaluating(self.model):
+            evaluator.run(data, max_epochs=1)
         values = means.means()
         if not values:
             raise ValueError(
@@ -268,13 +261,12 @@ class Trainer:
     def _on_epoch_start(self, engine: Engine) -> None:
         # Ignite would take every epoch for as long as the first and begin the data anew when it is shorter.
         engine.state.epoch_length = None
-        for module in _modules(self.model):
-            module.training = True
+        self.model.train()
         if self._pass is None:
             self._pass = iter(self.batches.at_epoch(self.epoch))
             self._means.reset()
             self._metrics.begin_epoch()
-        self._buffers = buffer_slots(_modules(self.model))
+        self._buffers = buffer_slots(all_modules(self.model))
         done = self._pass.place().get("position", 0)  # not known of a stream
         self._bar.begin(self.epoch, engine.state.max_epochs, _length(self.batches), done)
         engine.set_data(self._watched(self._pass))
@@ -326,7 +318,7 @@ class Trainer:
         if self._note is not None:
             place, generators, metrics = self._note.place, self._note.in_generators(generators), self._note.metrics
         with contextlib.nullcontext() if self._note is None else self._note.shown():
-            models = [model.state_dict() for model in _models(self.model)]
+            models = [model.state_dict() for model in models_upstream(self.model)]
         return {
             "version": _VERSION,
             "pipe": self.batches.stages(),
@@ -358,7 +350,7 @@ class Trainer:
         kind = type(self.optimizer).__name__
         if state["optimizer_kind"] != kind:
             raise StateError(f"Trainer: the state is of {state['optimizer_kind']}, the optimizer is {kind}.")
-        models = _models(self.model)
+        models = models_upstream(self.model)
         if len(models) != len(state["models"]):
             raise StateError(
                 f"Trainer: the state is of {len(state['models'])} models, there are {len(models)}: the model and those "
@@ -425,14 +417,6 @@ def _sorted_out(metrics: Any) -> tuple[dict[str, RowMetric], dict[str, Metric]]:
                 f"Trainer: metric {name!r} must be a function of a message or an ignite Metric; got {type(metric).__name__}."
             )
     return rows, ignite
-
-
-def _models(model: Model) -> list[Model]:
-    return [pipe for pipe in upstream_pipes(model) if isinstance(pipe, Model)]
-
-
-def _modules(model: Model) -> Iterator[Any]:
-    return (module for each in _models(model) for module in each.modules())
 
 
 def _length(pipe: Pipe) -> int | None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, final
 
-import torch
 from torch import nn
 
 from fireworks._internal.seeds import block_generator, check_seed
 from fireworks.core.chunk import Chunk
 from fireworks.core.in_place import call
+from fireworks.core.model import evaluating
 from fireworks.core.pipe import Pipe
 from fireworks.core.stages import RowStage, stage_name
 from fireworks.message import Message
@@ -74,26 +74,10 @@ class Map(RowStage):
 
     def run(self, chunk: Chunk, epoch: int, block: int) -> Chunk:
         arguments = () if self.seed is None else (block_generator(self.seed, self.stage, epoch, block),)
-        with as_data(self.function):
+        # A module here is a part of the data: the same each time, and no gradients.
+        with evaluating(self.function) if isinstance(self.function, nn.Module) else nullcontext():
             result = call(self.function, chunk.message, *arguments, who=self.describe())
         return Chunk(self.checked(result, len(chunk.rows)), chunk.rows)
-
-
-@contextmanager
-def as_data(function: Any) -> Iterator[None]:
-    """Run a module as a part of the data: in evaluation mode, without gradients; a plain function runs as ever."""
-    if not isinstance(function, nn.Module):
-        yield
-        return
-    modes = [(module, module.training) for module in function.modules() if module.training]
-    for module, _ in modes:
-        module.training = False
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
 
 
 def function_name(function: Any) -> str:
