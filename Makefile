@@ -19,7 +19,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "fireworks needs Python 3.11 or later; run: make PYTHON=/path/to/python3.11 setup")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv 2>$(VENV)/pip.log || (cat $(VENV)/pip.log; exit 1)
-	$(BIN)/uv pip install --quiet --python $(BIN)/python $(LINKS) $(BACKEND) --compile-bytecode --constraint constraints.txt --editable '.[demo]' --group dev
+	$(BIN)/uv pip install --quiet --python $(BIN)/python $(LINKS) $(BACKEND) --compile-bytecode --constraint constraints.txt --editable '.[demo,interop]' --group dev
 	@touch $@
 
 demo: $(VENV)/.ready  ## Run the main job: database -> pipeline -> model -> recorded trial
@@ -49,6 +49,7 @@ docs: $(VENV)/.ready  ## Run every documented example and check that every publi
 
 bench: $(VENV)/.ready  ## Run the benchmarks beside their peers and print ratios
 	$(BIN)/python benchmarks/epoch_in_memory.py
+	$(BIN)/python benchmarks/message_costs.py
 
 clean:  ## Remove the environment and every cache
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist

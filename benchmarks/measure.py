@@ -87,3 +87,27 @@ def table(results: dict[str, Result], ours: str) -> str:
         ratio = results[ours].rows_per_s / result.rows_per_s
         lines.append(f"{name:{width}}  {result.rows_per_s / 1e6:8.3f}  {ratio:9.2f}  {result.peak_mb:8.1f}")
     return "\n".join(lines)
+
+
+def seconds(calls: dict[str, Callable[[], object]], *, rounds: int, each_s: float = 0.05) -> dict[str, float]:
+    """Return the median time of one call of each, in seconds; the calls take turns, round by round.
+
+    Args:
+        calls: What to time.
+        rounds: In each, every call is repeated for about ``each_s``.
+        each_s: Seconds.
+    """
+    repeats = {name: max(1, int(each_s / _took(call, 3))) for name, call in calls.items()}
+    found: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            found[name].append(_took(call, repeats[name]))
+    return {name: statistics.median(values) for name, values in found.items()}
+
+
+def _took(call: Callable[[], object], repeats: int) -> float:
+    call()  # what the turn of another has driven out of the caches
+    start = time.perf_counter()
+    for _ in range(repeats):
+        call()
+    return (time.perf_counter() - start) / repeats

@@ -11,6 +11,7 @@ FireworksError
 ├── UnknownLengthError (TypeError)       the number of items is not known without reading them
 ├── NotFoundUpstreamError (AttributeError)  no pipe of the chain has the name
 ├── StateError (ValueError)              a saved state doesn't fit what it is loaded into
+├── FileFormatError (ValueError)         a file is damaged, cut short, of a newer version, or of another format
 ├── NotFittedError (RuntimeError)        statistics were asked for before `fit`
 ├── DatabaseError (RuntimeError)         a database or a table is not there, or refuses
 ├── TrialError (RuntimeError)            a trial was asked for something that its state forbids
@@ -99,6 +100,10 @@ class NotFoundUpstreamError(FireworksError, AttributeError):
 
 class StateError(FireworksError, ValueError):
     """A saved state doesn't fit what it is loaded into."""
+
+
+class FileFormatError(FireworksError, ValueError):
+    """A file is damaged, cut short, of a newer version, or of another format than the one that was asked for."""
 
 
 class NotFittedError(FireworksError, RuntimeError):

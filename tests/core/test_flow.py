@@ -28,7 +28,7 @@ class Rows(fw.Source):
 
     @property
     def schema(self):
-        return Schema((Field("n", "array", "int64", (), itemsize=self.row_bytes),))
+        return Schema((Field("n", torch.uint8, (self.row_bytes,)),))
 
     def count(self):
         return self.total

@@ -7,7 +7,7 @@ import torch
 
 import fireworks as fw
 from database.database_columns import COLUMNS
-from fireworks.database.types import ColumnType, empty_columns, reflected_type, type_of
+from fireworks.database.types import ColumnType, reflected_type, type_of
 from fireworks.errors import ColumnTypeError
 
 
@@ -80,6 +80,3 @@ def test_a_table_of_another_program_is_read_by_its_sql_types(sql, is_nullable, e
     assert str(reflected_type(sql, is_nullable=is_nullable)) == expected
 
 
-def test_a_schema_is_enough_to_make_empty_columns():
-    message = fw.Message({"x": torch.zeros(2, 3, dtype=torch.float16), "n": [1, 2], "word": ["a", "b"]})
-    assert fw.Message(empty_columns(message.schema)) == message[:0]

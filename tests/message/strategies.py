@@ -1,5 +1,7 @@
 """Random messages for the properties of the algebra: every kind of column, few rows."""
 
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -19,13 +21,15 @@ DTYPES = [
     torch.int8,
     torch.uint8,
     torch.uint16,
+    torch.uint64,
+    torch.complex128,
     torch.bool,
 ]
 
 
 def _tensor(rng, num_rows, dtype, rest):
     values = torch.from_numpy(rng.integers(-3, 4, size=(num_rows, *rest)).astype(np.float64))
-    if dtype in {torch.uint8, torch.uint16}:
+    if dtype in {torch.uint8, torch.uint16, torch.uint64}:
         values = values.abs()
     if dtype.is_floating_point:
         values[torch.from_numpy(rng.random(values.shape) < 0.1)] = float("nan")
@@ -35,6 +39,8 @@ def _tensor(rng, num_rows, dtype, rest):
 def _some(rng, num_rows, values):
     return [values[i] for i in rng.integers(0, len(values), num_rows)]
 
+
+_STRUCT = pa.struct([("a", pa.int64()), ("b", pa.string())])
 
 ARRAYS = {
     "ints": lambda rng, n: rng.integers(-9, 9, n),
@@ -52,7 +58,34 @@ ARRAYS = {
     "arrow lists": lambda rng, n: pa.array(_some(rng, n, [[1, 2], [], None]), type=pa.list_(pa.int64())),
     "objects": lambda rng, n: np.array([*_some(rng, n, [(1, 2), None, "text", 5]), None], dtype=object)[:-1],
     "texts as objects": lambda rng, n: pd.Series(_some(rng, n, ["a", "b"]), dtype=object),
+    "half floats": lambda rng, n: rng.integers(-9, 9, n).astype(np.float16),
+    "complex": lambda rng, n: rng.integers(-9, 9, n) + 1j * rng.integers(-9, 9, n),
+    "big ints": lambda rng, n: rng.integers(0, 2**63, n, dtype=np.uint64) * np.uint64(2),
+    "texts of Python": lambda rng, n: pd.array(_some(rng, n, ["a", "", None]), dtype="string[python]"),
+    "texts of Arrow": lambda rng, n: pd.array(_some(rng, n, ["a", "", None]), dtype=pd.ArrowDtype(pa.string())),
+    "nullable without nulls": lambda rng, n: pd.array(rng.integers(0, 9, n), dtype="UInt8"),
+    "nullable floats": lambda rng, n: pd.arrays.FloatingArray(
+        np.where(rng.random(n) < 0.3, np.nan, rng.random(n)), rng.random(n) < 0.3
+    ),
+    "ordered categories": lambda rng, n: pd.Categorical(
+        _some(rng, n, ["low", "high", None]), categories=["low", "middle", "high"], ordered=True
+    ),
+    "categories of numbers": lambda rng, n: pd.Categorical(_some(rng, n, [7, 3, None]), categories=[7, 5, 3]),
+    "bins": lambda rng, n: pd.cut(rng.random(n), [0, 0.2, 0.5, 1]),
+    "dates or none": lambda rng, n: np.array(_some(rng, n, ["2020-02-29T12:30:00.000001", "NaT"]), dtype="M8[us]"),
+    "months": lambda rng, n: pd.PeriodIndex.from_ordinals(rng.integers(0, 600, n), freq="M"),
+    "intervals": lambda rng, n: pd.arrays.IntervalArray.from_arrays(np.arange(n), np.arange(n) + 1.0, closed="both"),
+    "decimals": lambda rng, n: pa.array(_some(rng, n, [Decimal("1.50"), None]), type=pa.decimal128(9, 2)),
+    "structs": lambda rng, n: pa.array(_some(rng, n, [{"a": 1, "b": "x"}, None]), type=_STRUCT),
+    "bytes": lambda rng, n: np.array([*_some(rng, n, [b"a", b"\x00\xff", None]), None], dtype=object)[:-1],
+    "ragged arrays": lambda rng, n: _objects([np.arange(k, dtype=np.int16) for k in rng.integers(0, 4, n)]),
 }
+
+
+def _objects(values):
+    cells = np.empty(len(values), dtype=object)
+    cells[:] = values
+    return cells
 
 
 @st.composite

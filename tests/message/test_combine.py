@@ -12,6 +12,9 @@ import fireworks as fw
 from fireworks.errors import SchemaMismatchError
 from message.strategies import messages
 
+ONE = "convert one of them first"
+TENSOR = ".to_tensors('x') or .to_dataframe('x') converts one of them"
+
 
 @settings(deadline=None, max_examples=60)
 @given(messages(), st.lists(st.integers(0, 8), max_size=4))
@@ -63,43 +66,89 @@ def test_equal_categories_in_another_order_go_together():
     assert fw.concat([one, other])["c"].tolist() == ["a", "b", "a", "b"]
 
 
-def test_other_columns_are_an_error_that_names_them():
-    messages = [fw.Message({"a": [1], "b": [2]}), fw.Message({"a": [1], "c": [2]})]
-    with pytest.raises(
-        SchemaMismatchError,
-        match=r"^concat: message 1 has columns \['a', 'c'\], message 0 has \['a', 'b'\]; they differ in \['b', 'c'\]\.$",
-    ):
-        fw.concat(messages)
+class TestItems:
+    def test_anything_that_a_message_is_made_of_can_be_joined(self):
+        message = fw.Message({"x": torch.zeros(1), "n": [1]})
+        items = [message, {"x": torch.ones(1), "n": [2]}, message.to_pandas(), [{"x": torch.tensor(5.0), "n": 4}]]
+        assert fw.concat(items).to_dict() == {"x": [0.0, 1.0, 0.0, 5.0], "n": [1, 2, 1, 4]}
+        assert message.append({"x": torch.ones(1), "n": [2]})["n"].tolist() == [1, 2]
+
+    def test_nothing_is_no_item(self):
+        with pytest.raises(
+            TypeError, match=r"^concat: item 1 is None; expected a message, or what fw\.Message can be made of\.$"
+        ):
+            fw.concat([fw.Message({"x": [1]}), None])
+
+    def test_a_message_is_joined_from_its_rows(self):
+        message = fw.Message({"x": [1, 2]})
+        assert fw.concat(message) == message
 
 
-@pytest.mark.parametrize(
-    ("one", "other", "first", "second"),
-    [
-        (torch.zeros(1), torch.zeros(1).double(), "x: float32 tensor on cpu", "x: float64 tensor on cpu"),
-        (torch.zeros(1, 2), torch.zeros(1, 3), "x: float32[2] tensor on cpu", "x: float32[3] tensor on cpu"),
-        (torch.zeros(1), torch.zeros(1, device="meta"), "x: float32 tensor on cpu", "x: float32 tensor on meta"),
-        (torch.zeros(1), [0.0], "x: float32 tensor on cpu", "x: float64"),
-        ([0.0], torch.zeros(1), "x: float64", "x: float32 tensor on cpu"),
-        ([1], [1.0], "x: int64", "x: float64"),
-        (["a"], [1], "x: str", "x: int64"),
-        (["a"], pa.array(["a"]), "x: str", "x: string[pyarrow]"),
-        (np.array(["2020"], "M8[s]"), np.array(["2020"], "M8[ns]"), "x: datetime64[s]", "x: datetime64[ns]"),
-    ],
-)
-def test_another_type_is_an_error_that_names_the_column_and_both(one, other, first, second):
-    with pytest.raises(SchemaMismatchError) as caught:
-        fw.concat([fw.Message({"x": one}), fw.Message({"x": one}), fw.Message({"x": other})])
-    assert str(caught.value) == (
-        f"concat: column 'x' differs: {first!r} in message 0, {second!r} in message 2. Convert one of them first."
+class TestColumns:
+    @pytest.mark.parametrize(
+        ("others", "problem"),
+        [
+            ({"a": [1]}, "message 2 has columns ['a'], message 1 has ['a', 'b']; it lacks ['b']."),
+            (
+                {"a": [1], "b": [2], "c": [3]},
+                "message 2 has columns ['a', 'b', 'c'], message 1 has ['a', 'b']; it alone has ['c'].",
+            ),
+            (
+                {"a": [1], "c": [3]},
+                "message 2 has columns ['a', 'c'], message 1 has ['a', 'b']; it lacks ['b'] and it alone has ['c'].",
+            ),
+        ],
     )
+    def test_other_columns_are_an_error_that_shows_both(self, others, problem):
+        with pytest.raises(SchemaMismatchError) as caught:
+            fw.concat([fw.Message(), fw.Message({"a": [1], "b": [2]}), fw.Message(others)])
+        assert str(caught.value) == f"concat: {problem}"
 
+    @pytest.mark.parametrize(
+        ("one", "other", "first", "second", "remedy"),
+        [
+            (torch.zeros(1), torch.zeros(1).double(), "float32 tensor on cpu", "float64 tensor on cpu", ONE),
+            (torch.zeros(1).int(), torch.zeros(1).long(), "int32 tensor on cpu", "int64 tensor on cpu", ONE),
+            (torch.zeros(1, 2), torch.zeros(1, 3), "float32[2] tensor on cpu", "float32[3] tensor on cpu", ONE),
+            (torch.zeros(1, 2), torch.zeros(0), "float32[2] tensor on cpu", "float32 tensor on cpu", ONE),
+            (torch.zeros(0), torch.zeros(1, 2), "float32 tensor on cpu", "float32[2] tensor on cpu", ONE),
+            (torch.zeros(1), torch.zeros(1, device="meta"), "float32 tensor on cpu", "float32 tensor on meta", ONE),
+            (torch.zeros(1).double(), [0.0], "float64 tensor on cpu", "float64", TENSOR),
+            ([0.0], torch.zeros(1).double(), "float64", "float64 tensor on cpu", TENSOR),
+            ([1], [1.0], "int64", "float64", ONE),
+            ([True], [1], "bool", "int64", ONE),
+            (["a"], [1], "str", "int64", ONE),
+            (["a"], pa.array(["a"]), "str", "string[pyarrow]", ONE),
+            (["a"], pd.Categorical(["a"]), "str", "category", ONE),
+        ],
+    )
+    def test_types_that_do_not_go_together_are_shown_both(self, one, other, first, second, remedy):
+        with pytest.raises(SchemaMismatchError) as caught:
+            fw.concat([fw.Message(), fw.Message({"x": one}), fw.Message({"x": one}), fw.Message({"x": other})])
+        assert str(caught.value) == (
+            f"concat: column 'x' differs: {first!r} in message 1, {second!r} in message 3; {remedy}."
+        )
 
-def test_types_of_one_name_are_told_apart_by_their_long_names():
-    one, other = (fw.Message({"c": pd.Categorical([value])}) for value in "ab")
-    with pytest.raises(
-        SchemaMismatchError, match=r"(?s)column 'c' differs: .*\['a'\].* in message 0, .*\['b'\].* in message 1"
-    ):
-        fw.concat([one, other])
+    def test_types_of_one_name_are_told_apart_by_their_long_names(self):
+        one, other = (fw.Message({"c": pd.Categorical([value], ordered=True)}) for value in "ab")
+        with pytest.raises(
+            SchemaMismatchError, match=r"(?s)column 'c' differs: .*\['a'\].* in message 0, .*\['b'\].* in message 1"
+        ):
+            fw.concat([one, other])
+
+    def test_a_failed_join_changes_nothing(self):
+        one, other = fw.Message({"a": [1], "x": torch.zeros(1)}), fw.Message({"a": [2], "x": torch.zeros(1, 2)})
+        with pytest.raises(SchemaMismatchError):
+            one.append(other)
+        assert one == fw.Message({"a": [1], "x": torch.zeros(1)})
+
+    def test_what_torch_says_of_its_own_is_not_hidden(self, monkeypatch):
+        def no_memory(tensors):
+            raise torch.OutOfMemoryError("no memory is left")
+
+        monkeypatch.setattr(torch, "cat", no_memory)
+        with pytest.raises(torch.OutOfMemoryError, match="no memory is left"):
+            fw.concat([fw.Message({"x": torch.zeros(1)})] * 2)
 
 
 @pytest.mark.gpu

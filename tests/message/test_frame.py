@@ -1,3 +1,6 @@
+import copy
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -6,6 +9,7 @@ from hypothesis import given, settings
 
 import fireworks as fw
 from fireworks.errors import ColumnTypeError
+from fireworks.message.frame import ROWS, columns_of_result, free_name, label_text, plain
 from message.strategies import messages
 
 
@@ -51,47 +55,15 @@ class TestThereAndBack:
         fw.Message(fw.Message({"x": tensor}).to_pandas())["x"].sum().backward()
         assert tensor.grad.tolist() == [[1.0, 1.0], [1.0, 1.0]]
 
+    def test_the_frame_has_a_plain_index_and_texts_as_labels(self, message):
+        frame = message.to_pandas()
+        assert frame.index.equals(pd.RangeIndex(3))
+        assert frame.index.name is None
+        assert frame.columns.dtype == fw.Message().to_pandas().columns.dtype == "str"
+
     def test_a_message_without_rows_or_columns_has_such_a_frame(self):
         assert fw.Message().to_pandas().shape == (0, 0)
         assert fw.Message({"x": torch.zeros(0, 2)}).to_pandas().shape == (0, 1)
-
-
-class TestWritingToTheFrame:
-    @pytest.mark.parametrize(
-        "write",
-        [
-            lambda frame: frame.__setitem__("n", 0),
-            lambda frame: frame.loc.__setitem__((1, "n"), 99),
-            lambda frame: frame.loc.__setitem__((1, "f"), 99.0),
-            lambda frame: frame.loc.__setitem__((1, "name"), "zoe"),
-            lambda frame: frame.loc.__setitem__((1, "s"), 99.0),
-            lambda frame: frame.loc.__setitem__((frame["n"] > 1, "s"), 99.0),
-            lambda frame: frame.loc.__setitem__((frame["n"] > 1, "v"), 99.0),
-            lambda frame: frame.iloc.__setitem__((0, 0), 99.0),
-            lambda frame: frame.iloc.__setitem__((slice(None), 2), 0),
-            lambda frame: frame.at.__setitem__((0, "s"), 99.0),
-            lambda frame: frame.fillna({"s": 0.0}, inplace=True),
-        ],
-    )
-    def test_the_message_and_later_frames_stay_as_they_were(self, message, write):
-        before = fw.Message(message.to_pandas().copy())
-        write(message.to_pandas())
-        assert message == before
-        assert fw.Message(message.to_pandas()) == before
-
-    def test_the_written_frame_has_the_new_values(self, message):
-        frame = message.to_pandas()
-        frame.loc[frame["n"] > 1, "s"] = 9.0
-        frame.loc[0, "s"] = 7.0
-        assert frame["s"].tolist() == [7.0, 9.0, 9.0]
-        assert fw.Message(frame)["s"].tolist() == [7.0, 9.0, 9.0]
-
-    def test_frames_of_one_message_do_not_see_each_other(self, message):
-        one, other = message.to_pandas(), message.to_pandas()
-        one.loc[0, "s"] = 99.0
-        one["new"] = 1
-        assert other["s"].tolist() == [3.0, 1.0, 2.0]
-        assert list(other) == message.columns
 
 
 class TestIndexes:
@@ -113,7 +85,7 @@ class TestIndexes:
         levels = pd.MultiIndex.from_tuples([(1, "a"), (2, "b")])
         frame = pd.DataFrame({"x": [1, 2]}, index=levels)
         assert fw.Message(frame).to_dict() == {"index": [1, 2], "index1": ["a", "b"], "x": [1, 2]}
-        assert fw.Message(frame.rename_axis(["p", None])).columns == ["p", "index1", "x"]
+        assert fw.Message(frame.rename_axis(["p", None])).columns == ["p", "index", "x"]
 
     def test_group_keys_come_back_as_a_column(self, message):
         means = fw.Message(message.to_pandas().groupby("name")[["s", "v"]].mean())
@@ -146,3 +118,110 @@ class TestRefusals:
         frame.columns = pd.Index(names, dtype=object, tupleize_cols=False)
         with pytest.raises(ColumnTypeError, match=rf"^Message: column names are text; the frame has {shown}\.$"):
             fw.Message(frame)
+
+
+def result(frame, **options):
+    return fw.Message(columns_of_result(frame, where="Message.pivot", **options)).to_dict()
+
+
+class TestResults:
+    """What pandas makes of a message, whose row numbers have the private name, on its way back."""
+
+    @pytest.mark.parametrize(
+        "index",
+        [
+            pd.RangeIndex(2, name=ROWS),
+            pd.Index([5, 3], name=ROWS),
+            pd.RangeIndex(2),
+            pd.MultiIndex.from_arrays([[4, 5], [0, 1]], names=[ROWS, ROWS]),
+        ],
+    )
+    def test_row_numbers_are_left_behind(self, index):
+        assert result(pd.DataFrame({"x": [1, 2]}, index=index)) == {"x": [1, 2]}
+
+    @pytest.mark.parametrize(
+        ("index", "name"),
+        [
+            (pd.Index([0, 1], name="g"), "g"),
+            (pd.RangeIndex(2, name="g"), "g"),
+            (pd.Index([0, 1]), "index"),
+            (pd.RangeIndex(1, 3), "index"),
+            (pd.RangeIndex(0, 4, 2), "index"),
+            (pd.Index(["a", "b"]), "index"),
+            (pd.Index([0.25, 0.75], name=0.5), "0.5"),
+            (pd.MultiIndex.from_arrays([["a", "b"], [0, 1]], names=["g", ROWS]), "g"),
+            (pd.MultiIndex.from_arrays([["a", "b"], [0, 1]], names=[None, ROWS]), "index"),
+        ],
+    )
+    def test_any_other_index_becomes_the_first_column(self, index, name):
+        columns = result(pd.DataFrame({"x": [1, 2]}, index=index))
+        assert list(columns) == [name, "x"]
+        assert columns[name] == index.get_level_values(0).tolist()
+
+    def test_levels_without_a_name_are_numbered(self):
+        index = pd.MultiIndex.from_arrays([[1, 2], ["a", "b"], [3, 4], [5, 6]], names=[None, "g", None, None])
+        assert list(result(pd.DataFrame({"x": [1, 2]}, index=index))) == ["index", "g", "index1", "index2", "x"]
+
+    def test_an_index_without_a_name_may_be_called_something_else(self):
+        frame = pd.DataFrame({"x": [1, 2]}, index=["count", "mean"])
+        assert result(frame, unnamed="statistic") == {"statistic": ["count", "mean"], "x": [1, 2]}
+
+    def test_a_level_whose_name_is_taken_gets_a_free_one_and_is_not_lost(self):
+        frame = pd.DataFrame({"g": [1, 2], "index": [3, 4], "g_index": [5, 6]}, index=pd.Index(["a", "b"], name="g"))
+        assert list(result(frame)) == ["g_index2", "g", "index", "g_index"]
+        assert list(result(frame.rename_axis(None))) == ["index_index", "g", "index", "g_index"]
+        twice = pd.MultiIndex.from_arrays([[1, 2], [3, 4]], names=["g", "g"])
+        assert result(pd.DataFrame({"x": [5, 6]}, index=twice)) == {"g": [1, 2], "g_index": [3, 4], "x": [5, 6]}
+
+    def test_labels_become_text_and_their_parts_are_joined(self):
+        labels = [0, ("x", "mean"), ("g", ""), ("a", 1, "b"), 2.5, pd.Timestamp("2020-01-31"), None, True]
+        frame = pd.DataFrame([range(len(labels))])
+        frame.columns = pd.Index(labels, dtype=object, tupleize_cols=False)
+        assert list(result(frame)) == ["0", "x_mean", "g", "a_1_b", "2.5", "2020-01-31 00:00:00", "None", "True"]
+
+    def test_a_column_of_row_numbers_is_left_behind(self):
+        frame = pd.DataFrame([[0, 7], [1, 8]])
+        frame.columns = pd.Index([ROWS, "x"], dtype=object)
+        assert result(frame) == {"x": [7, 8]}
+
+    def test_two_labels_that_become_the_same_text_are_an_error_that_names_them(self):
+        frame = pd.DataFrame([[1, 2, 3]])
+        frame.columns = pd.Index(["a_b", 1, ("a", "b")], dtype=object, tupleize_cols=False)
+        with pytest.raises(
+            ColumnTypeError,
+            match=r"^Message\.pivot: two columns of the result would be called 'a_b': 'a_b' and \('a', 'b'\)\. Rename "
+            r"columns, or change their values, such that the names differ\.$",
+        ):
+            result(frame)
+
+    def test_columns_share_memory_with_the_frame_and_are_protected(self):
+        frame = pd.DataFrame({"x": np.arange(3.0)})
+        columns = columns_of_result(frame, where="Message.sort_values")
+        assert np.shares_memory(columns["x"], frame["x"].to_numpy())
+        frame.loc[0, "x"] = 9.0
+        assert columns["x"].tolist() == [0.0, 1.0, 2.0]
+
+    def test_names_are_made_of_labels(self):
+        assert [label_text(label) for label in ["x", 1, ("x", ""), ((1, 2), "y")]] == ["x", "1", "x", "1_2_y"]
+        taken = {"g", "g_index", *(f"g_index{number}" for number in range(2, 12))}
+        assert free_name("g", taken) == "g_index12"
+        assert free_name("g", set()) == "g"
+
+
+class TestThePrivateName:
+    def test_it_stays_itself_through_copies_and_pickles(self):
+        assert copy.deepcopy(ROWS) is pickle.loads(pickle.dumps(ROWS)) is ROWS
+        index = pd.RangeIndex(2, name=ROWS)
+        assert index.copy(deep=True).name is pickle.loads(pickle.dumps(index)).name is ROWS
+
+    def test_it_looks_like_none_where_pandas_prints_it(self):
+        assert repr(pd.RangeIndex(2, name=ROWS)) == "RangeIndex(start=0, stop=2, step=1, name=None)"
+
+    def test_plain_takes_it_off_and_leaves_all_else(self):
+        index = pd.MultiIndex.from_arrays([["a", "b"], [0, 1]], names=["g", ROWS])
+        series = pd.Series([1, 2], index=index, name=ROWS)
+        assert list(plain(series).index.names) == list(plain(index).names) == ["g", None]
+        assert (plain(series).name, series.name) == (None, ROWS)
+        assert plain(pd.DataFrame({"x": [1]}, index=pd.RangeIndex(1, name=ROWS))).index.name is None
+        assert plain(pd.Series([1], index=pd.Index(["a"], name="k"), name="x")).index.name == "k"
+        assert plain("text") == "text"

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fireworks as fw
-from fireworks.errors import ColumnLengthError, ColumnNotFoundError, ColumnTypeError
+from fireworks.errors import ColumnLengthError, ColumnNotFoundError, ColumnTypeError, RowIndexError
 from message.strategies import messages
 
 
@@ -63,18 +63,59 @@ class TestConstruction:
         ):
             fw.Message({"x": [1, 2], "y": torch.zeros(2, 9), "late": torch.zeros(3)})
 
-    @pytest.mark.parametrize("data", [[1, 2], "x", 5, {1}, torch.zeros(2)])
+    @pytest.mark.parametrize("data", ["x", 5, {1}, torch.zeros(2), np.zeros((2, 2))])
     def test_data_that_has_no_names_is_refused(self, data):
-        with pytest.raises(TypeError, match=rf"^Message: expected a mapping .* got {type(data).__name__}\.$"):
+        with pytest.raises(TypeError, match=rf"^Message: expected a mapping .* got {type(data).__name__}\."):
             fw.Message(data)
+
+    def test_one_column_without_a_name_is_refused_with_what_to_write(self):
+        with pytest.raises(TypeError, match=r"got Tensor\. One column needs a name: fw\.Message\(\{'x': …\}\)\.$"):
+            fw.Message(torch.zeros(2))
+
+    def test_a_schema_alone_makes_a_message_of_no_rows(self):
+        schema = fw.Schema({"x": (torch.float16, 2, 3), "n": "int8", "day": "datetime64[s, UTC]", "c": "Int64"})
+        message = fw.Message(schema=schema)
+        assert (len(message), message.schema, message["x"].shape) == (0, schema, (0, 2, 3))
+        assert fw.Message(schema={"x": torch.int64}) == fw.Message({"x": torch.zeros(0, dtype=torch.int64)})
+        assert fw.Message(schema={}) == fw.Message()
+
+    def test_no_rows_of_any_message_are_what_its_schema_makes(self, message):
+        assert fw.Message(schema=message.schema) == message[:0]
+
+    def test_from_objects_makes_one_row_whatever_the_length_of_the_values(self):
+        values = {
+            "a": torch.randn(5),
+            "r": "howdy",
+            "l": [1, 2],
+            "n": np.arange(3),
+            "d": {"k": 1},
+            "f": 1.5,
+            "s": torch.tensor(3),
+        }
+        row = fw.Message.from_objects(values)
+        assert (len(row), row.columns, row["a"].shape, row["s"].tolist()) == (1, list(values), (1, 5), [3])
+        assert row["a"].data_ptr() == values["a"].data_ptr()
+        assert [row[name][0] for name in "rldf"] == ["howdy", [1, 2], {"k": 1}, 1.5]
+        assert row["n"][0] is values["n"]
+        assert len(fw.Message.from_objects({})) == 0
 
     @pytest.mark.parametrize("name", [0, None, ("a", "b"), b"x", 1.5])
     def test_a_name_that_is_not_text_is_refused(self, name, message):
         expected = rf"^Message: column names are text; got .* of type {type(name).__name__}\.$"
-        with pytest.raises(ColumnTypeError, match=expected):
-            fw.Message({name: [1]})
-        with pytest.raises(ColumnTypeError, match=expected):
-            message[name] = [1, 2, 3]
+        for make in (lambda: fw.Message({name: [1]}), lambda: fw.Message.from_objects({name: 1})):
+            with pytest.raises(ColumnTypeError, match=expected):
+                make()
+
+    @pytest.mark.parametrize("key", [0, slice(1, 2), [0, 1], ["x", "n"]])
+    def test_rows_are_not_assigned_or_deleted_in_place(self, key, message):
+        before = copy.deepcopy(message)
+        with pytest.raises(
+            ColumnTypeError, match=r"^Message: assignment sets a column by its name; got .* don't change"
+        ):
+            message[key] = [1, 2, 3]
+        with pytest.raises(ColumnTypeError, match=r"^Message: `del` takes a column's name; got .* keep the others"):
+            del message[key]
+        assert message == before
 
 
 class TestReading:
@@ -167,9 +208,9 @@ class TestAssignment:
 
     def test_a_column_may_change_between_tensor_and_array(self, message):
         message["n"] = torch.tensor([1, 2, 3])
-        assert message.schema["n"].kind == "tensor"
+        assert message.schema["n"].is_tensor
         message["n"] = [1, 2, 3]
-        assert message.schema["n"].kind == "array"
+        assert not message.schema["n"].is_tensor
 
     def test_messages_that_share_columns_are_not_changed(self, message):
         shares = [
@@ -238,6 +279,44 @@ class TestAssignment:
 
 
 class TestSelecting:
+    def test_pop_takes_a_column_out(self, message):
+        column = message["x"]
+        assert message.pop("x") is column
+        assert message.columns == ["n", "name"]
+        with pytest.raises(ColumnNotFoundError):
+            message.pop("x")
+
+    def test_items_are_what_brackets_give(self, message):
+        items = dict(message.items())
+        assert list(items) == message.columns
+        assert items["x"] is message["x"]
+        pd.testing.assert_series_equal(items["n"], message["n"])
+
+    def test_rename_keeps_order_and_memory(self, message):
+        renamed = message.rename({"n": "x", "x": "n"})
+        assert renamed.columns == ["n", "x", "name"]
+        assert renamed["n"] is message["x"]
+        assert message.rename(str.upper).columns == ["X", "N", "NAME"]
+        assert message.columns == ["x", "n", "name"]
+
+    def test_rename_refuses_what_would_lose_a_column(self, message):
+        with pytest.raises(ColumnTypeError, match=r"^Message: after renaming, two columns would be called 'n'\.$"):
+            message.rename({"x": "n"})
+        with pytest.raises(ColumnNotFoundError):
+            message.rename({"y": "z"})
+        with pytest.raises(ColumnTypeError, match=r"column names are text; got 1 of type int"):
+            message.rename({"x": 1})
+
+    def test_drop_takes_names_as_pandas_does_too(self, message):
+        assert message.drop(columns="x") == message.drop("x") == message.drop(columns=["x"])
+
+    def test_pipe_reads_from_left_to_right(self, message):
+        assert message.pipe(lambda m, rows, *, last: m[rows : len(m) - last], 1, last=1) == message[1:2]
+
+    def test_a_function_in_assign_sees_the_columns_before_it(self, message):
+        result = message.assign(y=lambda m: m["x"].sum(dim=1), z=lambda m: m["y"] * 2)
+        assert result["z"].tolist() == [2.0, 10.0, 18.0]
+
     def test_select_takes_the_named_columns_in_the_order_given(self, message):
         assert message.select("name", "x").columns == ["name", "x"]
         assert message.select("x")["x"] is message["x"]
@@ -261,6 +340,19 @@ class TestSelecting:
     def test_assign_refuses_another_length(self, message):
         with pytest.raises(ColumnLengthError, match=r"column 'y' has 1 rows, the message has 3"):
             message.assign(y=[1])
+
+
+class TestPermuting:
+    def test_rows_come_in_the_order_given(self, message):
+        assert message.permute([2, 0, 1]) == message.permute(torch.tensor([-1, 0, 1])) == message.take([2, 0, 1])
+        assert fw.Message().permute([]) == fw.Message()
+
+    @pytest.mark.parametrize(
+        ("order", "text"), [([0, 1], "row 2 is there 0 times"), ([0, 0, 1], "row 0 is there 2 times"), ([], "row 0 is")]
+    )
+    def test_a_row_missing_or_twice_is_an_error(self, message, order, text):
+        with pytest.raises(RowIndexError, match=rf"^Message\.permute: an order has each of the 3 rows once; {text}"):
+            message.permute(order)
 
 
 class TestAppend:

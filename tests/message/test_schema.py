@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 
 import fireworks as fw
-from fireworks.errors import ColumnNotFoundError
+from fireworks.errors import ColumnNotFoundError, ColumnTypeError
 from fireworks.message import Field, Schema
 from message.strategies import messages
 
@@ -17,9 +17,11 @@ def schema():
 
 
 def test_a_field_says_name_type_and_row_shape(schema):
-    assert schema["x"] == Field("x", "tensor", "float32", (3, 4), itemsize=4)
-    assert schema["n"] == Field("n", "array", "int16", (), itemsize=2)
-    assert schema["name"] == Field("name", "array", "str", (), itemsize=None)
+    assert schema["x"] == Field("x", torch.float32, (3, 4))
+    assert schema["n"] == Field("n", np.dtype("int16"))
+    assert schema["name"] == Field("name", pd.StringDtype(na_value=np.nan))
+    assert [field.itemsize for field in schema] == [4, 2, None]
+    assert [field.is_tensor for field in schema] == [True, False, False]
 
 
 def test_its_text_has_one_line_for_each_column(schema):
@@ -67,8 +69,9 @@ def test_the_bytes_of_a_row_are_known_or_guessed_as_32(column, row_bytes):
 
 
 def test_schemas_compare_by_value_and_order():
-    field, other = Field("x", "tensor", "int64"), Field("y", "array", "str")
-    assert Schema((field, other)) == Schema((Field("x", "tensor", "int64"), other))
+    field, other = Field("x", torch.int64), Field("y", pd.CategoricalDtype(["a"]))
+    assert Schema((field, other)) == Schema([Field("x", torch.int64), Field("y", pd.CategoricalDtype(["a"]))])
+    assert Schema((field, other)) != Schema((field, Field("y", pd.CategoricalDtype(["b"]))))
     assert Schema((field, other)) != Schema((other, field))
     assert hash(Schema((field,))) == hash(Schema((field,)))
 
@@ -78,3 +81,37 @@ def test_schemas_compare_by_value_and_order():
 def test_the_schema_does_not_depend_on_the_rows(message):
     assert message[:0].schema == message[[]].schema == message.schema
     assert message.schema.row_bytes == sum(field.row_bytes for field in message.schema)
+
+
+def test_a_schema_is_written_as_a_mapping_from_names_to_types():
+    written = Schema(
+        {"x": (torch.float32, 3, 4), "y": torch.int64, "n": "int16", "t": "datetime64[s, UTC]", "o": object}
+    )
+    made = fw.Message(
+        {
+            "x": torch.zeros(1, 3, 4),
+            "y": torch.zeros(1, dtype=torch.int64),
+            "n": np.zeros(1, np.int16),
+            "t": pd.DatetimeIndex(["2020"], tz="UTC").as_unit("s"),
+            "o": pd.Series([{}], dtype=object),
+        }
+    )
+    assert made.schema == written
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({3: "int64"}, r"^Schema: column names are text; got 3 of type int\.$"),
+        ({"x": "floof"}, r"^Schema: column 'x' has 'floof', which is no type: .*floof"),
+        ({"x": ("int64", 3)}, r"^Schema: column 'x' has \('int64', 3\); only a tensor column has rows with a shape"),
+        (
+            [("x", "int64")],
+            r"^Schema: expected fields, or a mapping from names to types; got \('x', 'int64'\) of type tuple",
+        ),
+        ([Field("x", torch.int8)] * 2, r"^Schema: column 'x' is there twice\.$"),
+    ],
+)
+def test_a_schema_that_makes_no_sense_is_refused(fields, message):
+    with pytest.raises(ColumnTypeError, match=message):
+        Schema(fields)

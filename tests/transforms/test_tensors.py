@@ -2,12 +2,12 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
 
 import fireworks as fw
 from fireworks.errors import ColumnNotFoundError, ColumnTypeError, ColumnValueError
-from fireworks.transforms.tensors import as_tensor
 from pipelines import table
 
 
@@ -132,7 +132,7 @@ class TestMemory:
     @pytest.mark.parametrize("dtype", [">i4", ">f8", ">u2"])
     def test_bytes_of_another_machine_are_turned(self, dtype):
         values = np.array([1, 2, 300], dtype=dtype)
-        assert converted(values).tolist() == as_tensor("c", values, np.arange(3)).tolist() == [1, 2, 300]
+        assert converted(values).tolist() == [1, 2, 300]
 
     def test_a_column_that_runs_backwards_is_copied(self):
         assert converted(np.arange(5)[::-1]).tolist() == [4, 3, 2, 1, 0]
@@ -144,8 +144,27 @@ class TestMemory:
         assert converted([1, 2], device="cpu").device == torch.device("cpu")
         assert converted([1, 2], device="meta").device == torch.device("meta")
 
-    def test_a_column_alone_can_be_converted(self):
-        assert as_tensor("c", np.array([1.5]), np.array([0])).dtype == torch.float64
+
+class TestLists:
+    def test_lists_of_one_length_become_rows_of_that_shape(self):
+        lists = pd.array(pa.array([[1.5, 2.0], [3.0, float("nan")]]), dtype=pd.ArrowDtype(pa.list_(pa.float64())))
+        assert converted(lists).dtype == torch.float32
+        assert converted(lists)[0].tolist() == [1.5, 2.0]
+        assert converted(lists).isnan().tolist() == [[False, False], [False, True]]
+
+    @pytest.mark.parametrize(
+        ("rows", "problem"),
+        [
+            ([[0], [1], [2, 3], [4]], r"row 2 of the source: \[2, 3\] has another shape than \[1\]; the rows of one"),
+            ([[0], [1], [2], None], r"row 3 of the source: the value is missing; fill it, or leave the row out\."),
+            ([[0], [1], [None], [4]], r"row 2 of the source: the value is missing"),
+        ],
+    )
+    def test_a_row_that_does_not_fit_is_named_as_it_is_in_the_source(self, rows, problem):
+        column = pd.array(pa.array(rows), dtype=pd.ArrowDtype(pa.list_(pa.int64())))
+        source = fw.source({"c": column, "n": [-1, 0, 1, 2]}).filter("n", ">=", 0)
+        with pytest.raises(ColumnValueError, match=rf"^tensors: column 'c', {problem}"):
+            source.batch(4).tensors("c").to_message()
 
 
 def test_it_needs_an_input():

@@ -6,9 +6,10 @@ class give the same pipe: ``data.shuffle(seed=0).batch(256)`` is ``Batch(Shuffle
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
+
+from fireworks._internal.lazy import load
 
 if TYPE_CHECKING:
     import torch
@@ -17,50 +18,45 @@ if TYPE_CHECKING:
     from fireworks.message import Message
 
 
-def _load(path: str) -> Any:
-    module, _, name = path.rpartition(".")
-    return getattr(importlib.import_module(f"fireworks.{module}"), name)
-
-
 class Fluent:
     """The verbs of a pipe."""
 
     def at_epoch(self, epoch: int) -> Pipe:
         """Fix the pipe to one epoch, so that all passes over it are equal; see `AtEpoch`."""
-        return cast("Pipe", _load("core.iterator.AtEpoch")(self, epoch))
+        return cast("Pipe", load("core.iterator.AtEpoch")(self, epoch))
 
     def batch(self, num_rows: int, *, drop_last: bool = False) -> Pipe:
         """Group rows into batches; the last may be shorter, and is kept unless ``drop_last``. See `Batch`."""
-        return cast("Pipe", _load("transforms.batch.Batch")(self, num_rows, drop_last=drop_last))
+        return cast("Pipe", load("transforms.batch.Batch")(self, num_rows, drop_last=drop_last))
 
     def filter(self, predicate: Callable[[Message], Any] | str, *comparison: Any) -> Pipe:
         """Keep the rows for which a function is true, or a column compares: ``filter("x", ">=", 0)``. See `Filter`."""
-        return cast("Pipe", _load("transforms.filter.Filter")(self, predicate, *comparison))
+        return cast("Pipe", load("transforms.filter.Filter")(self, predicate, *comparison))
 
     def map(self, function: Callable[..., Message], *, seed: int | None = None, name: str | None = None) -> Pipe:
         """Run a function over rows, or over batches behind ``batch``; with a seed it gets a generator. See `Map`."""
-        return cast("Pipe", _load("transforms.map.Map")(self, function, seed=seed, name=name))
+        return cast("Pipe", load("transforms.map.Map")(self, function, seed=seed, name=name))
 
     def repeat(self, times: int) -> Pipe:
         """Run several epochs as one; see `Repeat`."""
-        return cast("Pipe", _load("transforms.repeat.Repeat")(self, times))
+        return cast("Pipe", load("transforms.repeat.Repeat")(self, times))
 
     def select(self, *columns: str) -> Pipe:
         """Keep the named columns; see `Select`."""
-        return cast("Pipe", _load("transforms.select.Select")(self, *columns))
+        return cast("Pipe", load("transforms.select.Select")(self, *columns))
 
     def shuffle(self, seed: int | None = None, *, name: str | None = None) -> Pipe:
         """Put items in an exactly uniform random order, another one each epoch; a seed is needed. See `Shuffle`."""
-        return cast("Pipe", _load("order.shuffle.Shuffle")(self, seed, name=name))
+        return cast("Pipe", load("order.shuffle.Shuffle")(self, seed, name=name))
 
     def split(self, *fractions: float, seed: int | None = None, name: str | None = None) -> tuple[Pipe, ...]:
         """Split items at random into disjoint parts by fractions that sum to 1; a seed is needed. See `split`."""
-        return cast("tuple[Pipe, ...]", _load("order.split.split")(self, *fractions, seed=seed, name=name))
+        return cast("tuple[Pipe, ...]", load("order.split.split")(self, *fractions, seed=seed, name=name))
 
     def take(self, num_items: int) -> Pipe:
         """Keep the first items; see `Take`."""
-        return cast("Pipe", _load("transforms.take.Take")(self, num_items))
+        return cast("Pipe", load("transforms.take.Take")(self, num_items))
 
     def tensors(self, *columns: str, device: torch.device | str | None = None) -> Pipe:
         """Turn columns into tensors, floating ones to torch's default dtype; see `Tensors`."""
-        return cast("Pipe", _load("transforms.tensors.Tensors")(self, *columns, device=device))
+        return cast("Pipe", load("transforms.tensors.Tensors")(self, *columns, device=device))

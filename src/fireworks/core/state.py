@@ -5,8 +5,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import os
-import secrets
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -14,6 +12,7 @@ import safetensors
 import safetensors.torch
 import torch
 
+from fireworks._internal.files import replacing
 from fireworks.core.encoding import put_together, take_apart
 from fireworks.core.pipe import Pipe
 from fireworks.errors import StateError, did_you_mean
@@ -187,8 +186,9 @@ def _digest(content: dict[str, Any]) -> str:
 def _write_both(folder: Path, file: str, data: bytes, manifest: bytes) -> None:
     """Write the tensors, then the manifest that names them; the moment it is in place the new state counts."""
     try:
-        _write(folder / file, data)
-        _write(folder / _MANIFEST, manifest)
+        for name, content in ((file, data), (_MANIFEST, manifest)):
+            with replacing(folder / name) as opened:
+                opened.write(content)
     finally:
         _sweep(folder)
 
@@ -201,18 +201,3 @@ def _sweep(folder: Path) -> None:
         for file in folder.glob(pattern):
             if file.name.encode() not in manifest:
                 file.unlink(missing_ok=True)
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all; what a failure leaves has a name that `_sweep` knows."""
-    temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
-    with temporary.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

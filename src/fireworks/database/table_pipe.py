@@ -27,7 +27,7 @@ from fireworks.database.layout import (
     plan_layout,
     read_layout,
 )
-from fireworks.database.types import empty_columns, type_of
+from fireworks.database.types import type_of
 from fireworks.database.values import encode, require_comparable
 from fireworks.errors import ColumnNotFoundError, ColumnValueError, DatabaseError, SchemaMismatchError, did_you_mean
 from fireworks.message import Message, Schema
@@ -114,7 +114,7 @@ class TablePipe(Source):
         if if_exists not in {"error", "replace", "append"}:
             raise ValueError(f"create: if_exists is 'error', 'replace' or 'append'; got {if_exists!r}.")
         table = cls(name, address)
-        message = Message(empty_columns(like)) if isinstance(like, Schema) else like
+        message = Message(schema=like) if isinstance(like, Schema) else like
         with table._writing("making the table") as connection:
             found = read_layout(connection, name)
             if found is not None and if_exists == "error":

@@ -7,7 +7,7 @@ hold and which a table's record therefore keeps.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, cast, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,6 @@ import sqlalchemy as sa
 import torch
 
 from fireworks.errors import ColumnTypeError
-from fireworks.message import Schema
 from fireworks.message.columns import Column
 from fireworks.message.tensor_array import dtype_name
 
@@ -194,18 +193,6 @@ def _no_type(name: str, dtype: str) -> ColumnTypeError:
         f"Column {name!r} is {dtype}, which has no place in a database. Convert it: numbers to a tensor, anything else "
         "to text, bytes, numbers or dates, or drop it."
     )
-
-
-def empty_columns(schema: Schema) -> dict[str, Column]:
-    """Return columns without rows, as a schema describes them."""
-    from fireworks.database.codec import torch_dtype
-
-    return {
-        field.name: torch.empty((0, *field.shape), dtype=torch_dtype(field.dtype))
-        if field.kind == "tensor"
-        else cast("Column", pd.Series([], dtype=cast("Any", field.dtype)).array)
-        for field in schema
-    }
 
 
 def reflected_type(sql: sa.types.TypeEngine[Any], *, is_nullable: bool) -> ColumnType:

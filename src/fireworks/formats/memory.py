@@ -14,8 +14,8 @@ import torch
 from fireworks.core.chunk import Span
 from fireworks.core.pipe import Pipe
 from fireworks.core.source import Source
-from fireworks.errors import SchemaMismatchError
-from fireworks.message import Message, Schema, concat
+from fireworks.message import Message, Schema
+from fireworks.message.build import columns_of_rows
 
 _ROWS_AT_A_TIME = 1024
 
@@ -206,29 +206,7 @@ def _messages(items: Iterable[Any]) -> Iterator[Message]:
 
 
 def rows_to_message(rows: list[Any]) -> Message:
-    """Return a message of rows, each a mapping of one row's values or a message of one row.
-
-    Raises:
-        TypeError: a row is something else.
-        SchemaMismatchError: rows differ in their columns.
-    """
-    for row in rows:
-        if not isinstance(row, (Mapping, Message)):
-            raise TypeError(
-                f"source: each item must be a mapping of one row's values, such as {{'x': 1.0}}; "
-                f"got {row!r:.60} of type {type(row).__name__}."
-            )
-    if isinstance(rows[0], Message):
-        return concat(rows)
-    names = set(rows[0])
-    for number, row in enumerate(rows):
-        if set(row.keys()) != names:
-            raise SchemaMismatchError(
-                f"source: rows must have the same columns; {list(rows[0])} came first, then {list(row.keys())}, "
-                f"{number} rows later."
-            )
-    columns: dict[str, Any] = {}
-    for name in rows[0]:
-        values = [row[name] for row in rows]
-        columns[name] = torch.stack(values) if isinstance(values[0], torch.Tensor) else values
-    return Message(columns)
+    """Return a message of rows, each a mapping of one row's values or a message of one row."""
+    return Message._of(
+        columns_of_rows(rows, where="source"), sum(len(r) if isinstance(r, Message) else 1 for r in rows)
+    )

@@ -1,5 +1,7 @@
 """The data: a data frame whose columns may be tensors. No files and no pipelines live here."""
 
+import fireworks.message.loader  # registers with torch's DataLoader
+import fireworks.message.pytree  # noqa: F401 (registers with torch's trees)
 from fireworks.message.combine import concat
 from fireworks.message.message import Message
 from fireworks.message.schema import Field, Schema

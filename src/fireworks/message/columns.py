@@ -9,7 +9,7 @@ A column is one of three raw arrays, never a Series (slicing a Series costs seve
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -17,8 +17,10 @@ import pandas as pd
 import torch
 from pandas.api.extensions import ExtensionArray
 from pandas.arrays import NumpyExtensionArray
+from torch.compiler import is_dynamo_compiling
 
-from fireworks.errors import ColumnTypeError, SchemaMismatchError
+from fireworks.errors import ColumnTypeError
+from fireworks.message.copy_on_write import lock, locked, protect
 from fireworks.message.schema import Field
 from fireworks.message.tensor_array import TensorArray, dtype_name
 
@@ -54,8 +56,9 @@ def as_column(name: str, value: Any) -> Column:
                 f"Message: column {name!r} is a tensor of layout {value.layout}, which has no rows to slice; "
                 "pass tensor.to_dense()."
             )
-        # a conjugate or a negative that torch has put off: NumPy can't read it
-        return value.resolve_conj().resolve_neg() if value.is_conj() or value.is_neg() else value
+        # a conjugate or a negative that torch has put off: NumPy can't read it; torch.compile can't ask
+        delayed = is_dynamo_compiling() or value.is_conj() or value.is_neg()
+        return value.resolve_conj().resolve_neg() if delayed else value
     if isinstance(value, np.ndarray):
         return _of_array(name, value)
     is_table = isinstance(value, Mapping) or hasattr(value, "columns")
@@ -87,10 +90,15 @@ def _of_array(name: str, array: np.ndarray[Any, Any]) -> Column:
 def _through_pandas(value: Any) -> Column:
     if isinstance(value, ExtensionArray):
         array: Any = value
-    elif type(value).__module__.partition(".")[0] == "pyarrow":
-        array = pd.Series(value, dtype=pd.ArrowDtype(value.type)).array
     elif isinstance(value, (pd.Series, pd.Index)) and not isinstance(value, pd.MultiIndex):
-        array = value.array
+        # what its owner writes to a Series from now on goes to a copy
+        array = (protect(value) if isinstance(value, pd.Series) else value).array
+    elif type(value).__module__.partition(".")[0] == "pyarrow" and not _holds_tensors(value):
+        array = pd.Series(value, dtype=pd.ArrowDtype(value.type)).array
+    elif hasattr(value, "__arrow_c_array__") or hasattr(value, "__arrow_c_stream__"):  # or a Series of polars
+        from fireworks.message.arrow_columns import column_of_data
+
+        return column_of_data(value)
     else:
         array = pd.Series(value if isinstance(value, (list, range, np.ndarray)) else list(value), copy=False).array
     if isinstance(array, TensorArray):
@@ -101,6 +109,10 @@ def _through_pandas(value: Any) -> Column:
     if isinstance(array, (pd.arrays.DatetimeArray, pd.arrays.TimedeltaArray)) and isinstance(array.dtype, np.dtype):
         return array.to_numpy()
     return cast("ExtensionArray", array)
+
+
+def _holds_tensors(array: Any) -> bool:
+    return getattr(array.type, "extension_name", None) == "arrow.fixed_shape_tensor"
 
 
 def take(columns: Mapping[str, Column], positions: Positions) -> dict[str, Column]:
@@ -123,25 +135,30 @@ def _take(column: Column, positions: Positions) -> Column:
 
 def compact(column: Column) -> Column:
     """Return the column, or a copy of its own where it is part of a larger tensor, which pickle would write whole."""
-    if not isinstance(column, torch.Tensor) or column.untyped_storage().nbytes() == column.nbytes:
+    if not isinstance(column, torch.Tensor) or column.untyped_storage().nbytes() <= column.nbytes:
         return column
     return column.detach().clone().requires_grad_(column.requires_grad)
 
 
-def to_series(name: str, column: Column) -> pd.Series[Any]:
-    """Return the column as a Series that shares its memory; a tensor travels inside a `TensorArray`."""
+def to_series(name: str, column: Column, index: pd.Index[Any] | None = None) -> pd.Series[Any]:
+    """Return the column as a Series that shares its memory; a tensor travels inside a `TensorArray`.
+
+    Nothing that is written to the Series, or to the array inside it, reaches the column.
+    """
     if isinstance(column, torch.Tensor):
-        return pd.Series(TensorArray(column), name=name, copy=False)
-    return pd.Series(column, name=name, dtype=column.dtype, copy=False)  # else objects that are texts become `str`
+        return protect(pd.Series(lock(TensorArray(column)), index, name=name, copy=False))
+    if isinstance(column, np.ndarray) or type(column) is NumpyExtensionArray:
+        array = np.asarray(column)  # without its dtype, objects that are texts would become `str`
+        return protect(pd.Series(locked(array), index, name=name, dtype=array.dtype, copy=False))
+    return protect(pd.Series(locked(column), index, name=name, copy=False))
 
 
 def field_of(name: str, column: Column) -> Field:
     """Describe a column."""
     if isinstance(column, torch.Tensor):
-        return Field(name, "tensor", dtype_name(column.dtype), tuple(column.shape[1:]), column.element_size())
-    dtype = column.dtype
-    fixed = isinstance(column, np.ndarray) or getattr(dtype, "kind", "O") in _RAW_KINDS
-    return Field(name, "array", str(dtype), (), getattr(dtype, "itemsize", None) if fixed else None)
+        return Field(name, column.dtype, tuple(column.shape[1:]))
+    # pandas' texts of Python are a NumpyExtensionArray too
+    return Field(name, cast("Any", column.dtype).numpy_dtype if type(column) is NumpyExtensionArray else column.dtype)
 
 
 def equal(left: Column, right: Column) -> bool:
@@ -171,34 +188,3 @@ def _tensors_equal(left: torch.Tensor, right: torch.Tensor) -> bool:
     if not (left.is_floating_point() or left.is_complex()):
         return False
     return bool(((left == right) | ((left != left) & (right != right))).all())
-
-
-def concat_columns(name: str, columns: Sequence[Column]) -> Column:
-    """Join columns end to end.
-
-    Raises:
-        SchemaMismatchError: the columns differ in type, in the shape of a row, or in device.
-    """
-    first = columns[0]
-    if isinstance(first, torch.Tensor):
-        tensors = [column for column in columns if isinstance(column, torch.Tensor)]
-        kinds = {(column.dtype, column.shape[1:], column.device) for column in tensors}
-        if len(tensors) < len(columns) or len(kinds) > 1:
-            raise _mismatch(name, columns)
-        return torch.cat(tensors)
-    if any(isinstance(column, torch.Tensor) or column.dtype != first.dtype for column in columns):
-        raise _mismatch(name, columns)
-    if isinstance(first, np.ndarray):
-        return np.concatenate(cast("Sequence[np.ndarray[Any, Any]]", columns))
-    return cast("ExtensionArray", type(first)._concat_same_type(columns))  # type: ignore[attr-defined]  # not in the stubs
-
-
-def _mismatch(name: str, columns: Sequence[Column]) -> SchemaMismatchError:
-    kinds = [f"{field_of(name, c)}{f' on {c.device}' if isinstance(c, torch.Tensor) else ''}" for c in columns]
-    if len(set(kinds)) == 1:  # two types can have one short name, such as `category`
-        kinds = [repr(column.dtype) for column in columns]
-    other = next((number for number, kind in enumerate(kinds) if kind != kinds[0]), 1)
-    return SchemaMismatchError(
-        f"concat: column {name!r} differs: {kinds[0]!r} in message 0, {kinds[other]!r} in message {other}. "
-        "Convert one of them first."
-    )

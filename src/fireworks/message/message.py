@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, overload
 
+import numpy as np
 import pandas as pd
 import torch
 
-from fireworks.errors import ColumnLengthError, ColumnNotFoundError, ColumnTypeError
+from fireworks._internal.lazy import load
+from fireworks.errors import ColumnLengthError, ColumnNotFoundError, ColumnTypeError, RowIndexError
 from fireworks.message import columns as _columns
+from fireworks.message.build import as_name, columns_of, columns_of_objects, empty_column
 from fireworks.message.columns import Column
-from fireworks.message.display import render
-from fireworks.message.frame import columns_of_frame, frame_of_columns
+from fireworks.message.display import render, render_html
+from fireworks.message.exchange import Exchange
+from fireworks.message.frame import frame_of_columns
 from fireworks.message.index import Rows, as_rows
+from fireworks.message.pandas_methods import PandasMethods
 from fireworks.message.schema import Schema
 
 
-class Message:
+class Message(Exchange, PandasMethods):
     """An ordered set of named columns of equal length; a column is a tensor or a pandas-style column.
 
     Only a ``torch.Tensor`` becomes a tensor column, whose first dimension counts the rows; every other column keeps
@@ -25,9 +30,15 @@ class Message:
     memory with the message that it is cut from, as in NumPy; indexing by a list or a mask copies. No method changes a
     message except assigning and deleting a column, and these never change another message.
 
+    Everything else that a DataFrame can do is there as well, and gives messages: ``groupby``, ``merge``,
+    ``sort_values``, ``query``, ``loc``, …; a message has no index, so an index that says something becomes columns.
+
     Args:
-        data: A mapping from names to columns, a pandas DataFrame (a meaningful index becomes its first columns), or
-            another message. Nothing makes an empty message.
+        data: A mapping from names to columns; a DataFrame (a meaningful index becomes its first columns), an Arrow
+            table, a polars frame or anything else with ``__arrow_c_stream__``; a NumPy array of records; a tensordict;
+            a list of rows, each a mapping; or another message. Nothing makes an empty message.
+        schema: What the columns shall be: they are converted where nothing is lost, and refused otherwise. Without
+            data it makes a message of no rows.
 
     Shapes:
         a tensor column is ``(rows, *rest)``; one row of it, ``message[i]``, is ``(1, *rest)``.
@@ -35,6 +46,8 @@ class Message:
     Raises:
         ColumnLengthError: the columns differ in length.
         ColumnTypeError: a column has no rows to count: a scalar, a text, a tensor without dimensions.
+        SchemaMismatchError: the columns are not those of the schema.
+        ColumnValueError: a value does not fit the schema's type; the error names column, row and value.
 
     Example:
         >>> message = fw.Message({"x": torch.arange(6.0).reshape(3, 2), "name": ["ann", "bob", "cid"]})
@@ -42,22 +55,24 @@ class Message:
         (torch.Size([3, 2]), ['bob', 'cid'], 2)
     """
 
-    __slots__ = ("_columns", "_frame", "_num_rows")
+    __slots__ = ("__weakref__", "_columns", "_frame", "_num_rows")
 
-    def __init__(self, data: Mapping[str, Any] | pd.DataFrame | Message | None = None) -> None:
-        if isinstance(data, Message):
+    def __init__(self, data: Any = None, *, schema: Schema | Mapping[str, Any] | None = None) -> None:
+        if schema is not None and isinstance(data, dict):
+            data = load("message.convert.undecided")(data)
+        if data is None:
+            stored = {} if schema is None else {field.name: empty_column(field) for field in _as_schema(schema)}
+        elif isinstance(data, Message):
             stored = dict(data._columns)
-        elif isinstance(data, pd.DataFrame):
-            stored = columns_of_frame(data)
-        elif data is None or isinstance(data, Mapping):
-            stored = {_name(name): _columns.as_column(name, value) for name, value in (data or {}).items()}
+        elif isinstance(data, dict):
+            stored = {as_name(name): _columns.as_column(name, value) for name, value in data.items()}
         else:
-            raise TypeError(
-                f"Message: expected a mapping from names to columns, a DataFrame or a Message; got {type(data).__name__}."
-            )
+            stored = columns_of(data)
         self._columns: dict[str, Column] = stored
         self._num_rows = _common_length(stored)
         self._frame: pd.DataFrame | None = None
+        if schema is not None and data is not None:
+            self._columns = load("message.convert.conform")(stored, _as_schema(schema))
 
     @classmethod
     def _of(cls, stored: dict[str, Column], num_rows: int) -> Message:
@@ -67,6 +82,19 @@ class Message:
         message._num_rows = num_rows
         message._frame = None
         return message
+
+    @classmethod
+    def from_objects(cls, values: Mapping[str, Any]) -> Message:
+        """Return a message of one row whose values are the given objects, whatever their length.
+
+        A tensor gains a leading dimension of 1; a list, an array, a dict or any other object stays one value.
+
+        Example:
+            >>> row = fw.Message.from_objects({"a": torch.zeros(5), "tags": ["x", "y"], "r": "howdy"})
+            >>> len(row), row["a"].shape, row["tags"][0], row["r"][0]
+            (1, torch.Size([1, 5]), ['x', 'y'], 'howdy')
+        """
+        return cls._of(columns_of_objects(values), 1 if values else 0)
 
     # --- what it is -----------------------------------------------------------------------------------------------
 
@@ -89,6 +117,10 @@ class Message:
         """Return the names of the columns, so that ``dict(message)`` works."""
         return list(self._columns)
 
+    def items(self) -> Iterator[tuple[str, Any]]:
+        """Yield each name with its column, as ``message[name]`` gives it."""
+        return ((name, self[name]) for name in self._columns)
+
     def __len__(self) -> int:
         return self._num_rows
 
@@ -101,10 +133,8 @@ class Message:
     def __repr__(self) -> str:
         return render(self._columns, self._num_rows)
 
-    def __getattr__(self, name: str) -> Any:
-        is_column = name != "_columns" and name in self._columns
-        hint = f" Columns are not attributes; write message[{name!r}]." if is_column else ""
-        raise AttributeError(f"'Message' object has no attribute {name!r}.{hint}")
+    def _repr_html_(self) -> str:
+        return render_html(self._columns, self._num_rows)
 
     # --- columns --------------------------------------------------------------------------------------------------
 
@@ -120,7 +150,12 @@ class Message:
             raise ColumnNotFoundError(name, available=self._columns, where="Message") from None
 
     def __setitem__(self, name: str, value: Any) -> None:
-        column = _columns.as_column(_name(name), value)
+        if not isinstance(name, str):
+            raise ColumnTypeError(
+                f"Message: assignment sets a column by its name; got {name!r:.60} of type {type(name).__name__}. Rows "
+                "don't change in place: build the new column and assign it, or join pieces with fw.concat."
+            )
+        column = _columns.as_column(name, value)
         if self._columns and len(column) != self._num_rows:
             raise ColumnLengthError(
                 f"Message: column {name!r} has {len(column)} rows, the message has {self._num_rows}."
@@ -130,10 +165,25 @@ class Message:
         self._frame = None
 
     def __delitem__(self, name: str) -> None:
+        if not isinstance(name, str):
+            raise ColumnTypeError(
+                f"Message: `del` takes a column's name; got {name!r:.60} of type {type(name).__name__}. "
+                "To leave rows out, keep the others: message[mask]."
+            )
         self.raw(name)
         del self._columns[name]
         self._num_rows = self._num_rows if self._columns else 0
         self._frame = None
+
+    def pop(self, name: str) -> Any:
+        """Take a column out of the message and return it.
+
+        Raises:
+            ColumnNotFoundError: there is no such column.
+        """
+        column = self[name]
+        del self[name]
+        return column
 
     def select(self, *names: str) -> Message:
         """Return the named columns, in the order given, sharing memory.
@@ -143,18 +193,49 @@ class Message:
         """
         return Message._of({name: self.raw(name) for name in names}, self._num_rows if names else 0)
 
-    def drop(self, *names: str) -> Message:
-        """Return all columns but the named ones, sharing memory.
+    def drop(self, *names: str, columns: str | Sequence[str] = ()) -> Message:
+        """Return all columns but the named ones, sharing memory; ``columns=`` takes them as pandas does.
 
         Raises:
             ColumnNotFoundError: a name is not there.
         """
-        for name in names:
+        gone = {*names, *([columns] if isinstance(columns, str) else columns)}
+        for name in gone:
             self.raw(name)
-        return self.select(*(name for name in self._columns if name not in names))
+        return self.select(*(name for name in self._columns if name not in gone))
+
+    def rename(self, columns: Mapping[str, str] | Callable[[str], str]) -> Message:
+        """Return the same columns under new names, in the same order, sharing memory.
+
+        Args:
+            columns: New names by old names, or a function of the old name.
+
+        Raises:
+            ColumnNotFoundError: an old name is not there.
+            ColumnTypeError: a new name is no text, or two columns would have one name.
+
+        Example:
+            >>> fw.Message({"x": [1], "y": [2]}).rename({"x": "z"}).columns
+            ['z', 'y']
+        """
+        if isinstance(columns, Mapping):
+            for name in columns:
+                self.raw(name)
+            names = [columns.get(name, name) for name in self._columns]
+        else:
+            names = [columns(name) for name in self._columns]
+        stored: dict[str, Column] = {}
+        for old, new in zip(self._columns, names, strict=True):
+            if as_name(new) in stored:
+                raise ColumnTypeError(f"Message: after renaming, two columns would be called {new!r}.")
+            stored[new] = self._columns[old]
+        return Message._of(stored, self._num_rows)
 
     def assign(self, /, **columns: Any) -> Message:
         """Return a message with columns added or replaced; the others are shared.
+
+        Args:
+            columns: Columns by name. A function is called with the message as it is by then and returns the column.
 
         Raises:
             ColumnLengthError: a new column has another number of rows.
@@ -166,8 +247,12 @@ class Message:
         """
         result = Message._of(dict(self._columns), self._num_rows)
         for name, value in columns.items():
-            result[name] = value
+            result[name] = value(result) if callable(value) else value
         return result
+
+    def pipe(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Return ``function(message, *args, **kwargs)``, so that steps read from left to right."""
+        return function(self, *args, **kwargs)
 
     # --- rows -----------------------------------------------------------------------------------------------------
 
@@ -204,11 +289,188 @@ class Message:
             return self._sliced(positions)
         return Message._of(_columns.take(self._columns, positions), len(positions))
 
-    def append(self, other: Message | Mapping[str, Any] | pd.DataFrame) -> Message:
-        """Return these rows followed by the other's; see `concat` for many at once."""
-        from fireworks.message.combine import concat
+    def __getitems__(self, rows: list[int]) -> Message:
+        """Return many rows at once, as ``torch.utils.data.DataLoader`` asks a dataset for a batch."""
+        return self.take(rows)
 
-        return concat([self, other if isinstance(other, Message) else Message(other)])
+    def permute(self, order: Rows) -> Message:
+        """Return all rows in another order.
+
+        Args:
+            order: A permutation of ``range(len(message))``; a list, array or tensor.
+
+        Raises:
+            RowIndexError: a row is missing or occurs twice; `take` allows that.
+
+        Example:
+            >>> fw.Message({"x": ["a", "b", "c"]}).permute([2, 0, 1])["x"].tolist()
+            ['c', 'a', 'b']
+        """
+        positions = np.arange(self._num_rows)[as_rows(order, self._num_rows)]
+        counts = np.bincount(positions, minlength=self._num_rows)
+        if (counts != 1).any():
+            row = int(np.flatnonzero(counts != 1)[0])
+            raise RowIndexError(
+                f"Message.permute: an order has each of the {self._num_rows} rows once; row {row} is there "
+                f"{counts[row]} times. To choose or repeat rows, use take."
+            )
+        return self.take(positions)
+
+    def sample(
+        self,
+        n: int | None = None,
+        *,
+        frac: float | None = None,
+        replace: bool = False,
+        weights: Any = None,
+        seed: int | None = None,
+    ) -> Message:
+        """Return rows chosen at random, in random order, as copies; the same seed gives the same rows.
+
+        Args:
+            n: How many rows; 1 if neither it nor ``frac`` is given.
+            frac: How many, as a fraction of the rows.
+            replace: Whether a row may be chosen more than once.
+            weights: The name of a column, or one number per row, to which chances are proportional; equal if None.
+            seed: Needed; any int from 0.
+
+        Raises:
+            ValueError: there is no seed, there are more rows to choose than there are rows (or rows of weight above
+                zero) and ``replace`` is false, or ``n`` or ``frac`` makes no sense.
+            ColumnValueError: a weight is negative, infinite or missing, or all are zero.
+
+        Source:
+            without replacement, the keys of Efraimidis and Spirakis, "Weighted random sampling with a reservoir" (2006).
+
+        Example:
+            >>> message = fw.Message({"x": torch.arange(100)})
+            >>> message.sample(3, seed=0) == message.sample(3, seed=0), len(message.sample(frac=0.1, seed=0))
+            (True, 10)
+        """
+        rows = load("message.sample.sample_rows")(self, n=n, frac=frac, replace=replace, weights=weights, seed=seed)
+        return self.take(rows)
+
+    def append(self, other: Any) -> Message:
+        """Return these rows followed by the other's; see `concat` for many at once."""
+        return load("message.combine.concat")([self, other])  # type: ignore[no-any-return]
+
+    # --- types and devices ----------------------------------------------------------------------------------------
+
+    def to_tensors(
+        self,
+        columns: str | Sequence[str] | None = None,
+        *,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> Message:
+        """Return a message in which columns are tensors, with the values and, unless told otherwise, the types they have.
+
+        Memory is shared where NumPy and torch can; tensor columns pass through ``dtype`` and ``device`` as well.
+
+        Args:
+            columns: A name or names; None for all columns.
+            dtype: The type of the tensors; None keeps each column's own. No value may change by it.
+            device: Where they go; None leaves them where they are.
+
+        Raises:
+            ColumnTypeError: a column holds text, dates, objects or anything else that is no number.
+            ColumnValueError: a value is missing, or ``dtype`` can't hold it; the error names column, row and value.
+            ColumnNotFoundError: a name is not there.
+
+        Example:
+            >>> fw.Message({"n": [1, 2], "ok": [True, False]}).to_tensors(dtype=torch.float32)["ok"]
+            tensor([1., 0.])
+        """
+        return load("message.convert.to_tensors")(  # type: ignore[no-any-return]
+            self, columns, dtype=dtype, device=device
+        )
+
+    def to_dataframe(self, columns: str | Sequence[str] | None = None) -> Message:
+        """Return a message in which tensor columns are columns of pandas' kind; the way back from `to_tensors`.
+
+        A tensor of one number per row becomes a NumPy column that shares its memory; rows of more become Arrow lists.
+        What NumPy lacks (bfloat16 and the 8-bit floats) becomes float32, which holds every value of it.
+
+        Args:
+            columns: A name or names; None for all tensor columns.
+
+        Raises:
+            ColumnTypeError: neither NumPy nor Arrow can hold the rows.
+            ColumnNotFoundError: a name is not there.
+
+        Example:
+            >>> print(fw.Message({"x": torch.zeros(2), "y": torch.zeros(2, 3)}).to_dataframe("x").schema)
+            x: float32
+            y: float32[3] tensor
+        """
+        return load("message.convert.to_dataframe")(self, columns)  # type: ignore[no-any-return]
+
+    def to(
+        self,
+        device: torch.device | str | int | None = None,
+        *,
+        dtype: torch.dtype | None = None,
+        columns: str | Sequence[str] | None = None,
+        non_blocking: bool = False,
+    ) -> Message:
+        """Return a message whose tensor columns are on a device; all other columns are shared.
+
+        Args:
+            device: Where to; None leaves them where they are.
+            dtype: A floating or complex type for the floating columns, as in ``torch.nn.Module.to``; others keep theirs.
+            columns: A name or names of tensor columns; None for all of them.
+            non_blocking: Let a copy from pinned memory go on while Python does.
+
+        Raises:
+            ColumnTypeError: a named column is no tensor, or ``dtype`` is an integer type.
+            ColumnNotFoundError: a name is not there.
+        """
+        from fireworks.message.devices import to  # not by name, so that torch.compile can follow
+
+        return to(self, device, dtype=dtype, columns=columns, non_blocking=non_blocking)
+
+    def cuda(self, device: int | torch.device | None = None, *, columns: str | Sequence[str] | None = None) -> Message:
+        """Return a message whose tensor columns are on a CUDA device, the current one unless given; see `to`."""
+        return self.to(
+            "cuda" if device is None else torch.device("cuda", device) if isinstance(device, int) else device,
+            columns=columns,
+        )
+
+    def cpu(self, *, columns: str | Sequence[str] | None = None) -> Message:
+        """Return a message whose tensor columns are in main memory; see `to`."""
+        return self.to("cpu", columns=columns)
+
+    def pin_memory(self, *, columns: str | Sequence[str] | None = None) -> Message:
+        """Return a message whose tensor columns lie in pinned memory, from which a GPU copies by itself.
+
+        Raises:
+            RuntimeError: torch sees no accelerator to pin memory for.
+        """
+        return load("message.devices.pin_memory")(self, columns)  # type: ignore[no-any-return]
+
+    def requires_grad_(self, requires_grad: bool = True, *, columns: str | Sequence[str] | None = None) -> Message:  # noqa: FBT001, FBT002 (torch's signature)
+        """Let autograd record what happens to tensor columns, and return the message itself.
+
+        The columns become leaves of their own that share memory with what they were made of, so that no other message
+        and no tensor that was passed in changes; the gradient arrives in ``message["x"].grad``.
+
+        Args:
+            requires_grad: Whether to record.
+            columns: A name or names; None for all floating and complex tensor columns.
+
+        Raises:
+            ColumnTypeError: a named column is no tensor of floating or complex numbers.
+            ColumnNotFoundError: a name is not there.
+
+        Example:
+            >>> message = fw.Message({"x": torch.ones(3), "label": torch.zeros(3, dtype=torch.int64)}).requires_grad_()
+            >>> (message["x"] ** 2).sum().backward()
+            >>> message["x"].grad
+            tensor([2., 2., 2.])
+        """
+        self._columns = load("message.devices.with_grad")(self, requires_grad, columns)
+        self._frame = None
+        return self
 
     # --- comparing and converting ---------------------------------------------------------------------------------
 
@@ -243,21 +505,17 @@ class Message:
             self._frame = frame_of_columns(self._columns, self._num_rows)
         return self._frame.copy(deep=False)
 
-    def to_dict(self) -> dict[str, list[Any]]:
-        """Return the columns as lists of plain Python values."""
-        return {name: list(self[name].tolist()) for name in self._columns}
-
     def __copy__(self) -> Message:
         return Message(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Message._of, ({name: _columns.compact(c) for name, c in self._columns.items()}, self._num_rows)
+        from fireworks.message.pickling import packed, unpacked
+
+        return unpacked, ({name: packed(column) for name, column in self._columns.items()}, self._num_rows)
 
 
-def _name(name: object) -> str:
-    if not isinstance(name, str):
-        raise ColumnTypeError(f"Message: column names are text; got {name!r} of type {type(name).__name__}.")
-    return name
+def _as_schema(schema: Schema | Mapping[str, Any]) -> Schema:
+    return schema if isinstance(schema, Schema) else Schema(schema)
 
 
 def _common_length(stored: Mapping[str, Column]) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any, cast
@@ -13,124 +11,58 @@ import pandas as pd
 import torch
 from pandas.api.extensions import (  # type: ignore[attr-defined]  # the stubs lack a public name
     ExtensionArray,
-    ExtensionDtype,
     ExtensionScalarOpsMixin,
-    register_extension_dtype,
-    take,
+    no_default,
 )
-from pandas.arrays import BooleanArray, FloatingArray, IntegerArray
 
+from fireworks.message.exact import MisfitError, exact_tensor, numpy_of
+from fireworks.message.tensor_columns import REDUCTIONS, as_columns, from_columns, reduce
+from fireworks.message.tensor_dtype import TensorDtype, dtype_name
+from fireworks.message.tensor_groups import aggregate
+from fireworks.message.tensor_indexing import assign, gather, positions, rows_named
+from fireworks.message.tensor_keys import keys, ranks, rows_of_keys
+from fireworks.message.tensor_operators import arithmetic, comparison
+from fireworks.message.tensor_rows import (
+    computable,
+    dtype_of,
+    is_missing,
+    is_one_row,
+    missing_rows,
+    row_of,
+    row_of_text,
+    row_text,
+    rows_of,
+    with_room_for_nan,
+)
 
-def dtype_name(dtype: torch.dtype) -> str:
-    """Return torch's name for a dtype without its prefix: ``float32``."""
-    return str(dtype).removeprefix("torch.")
-
-
-def row_text(row: torch.Tensor) -> str:
-    """Return one row in one short line: the first four elements of a vector, the shape of anything larger."""
-    if row.dim() > 1:
-        return f"[{'x'.join(map(str, row.shape))} values]"
-    shown = row[:4].tolist()
-    inside = ", ".join(f"{value:.4g}" if isinstance(value, float) else str(value) for value in shown)
-    return f"[{inside}{', …' if len(row) > len(shown) else ''}]"
-
-
-@register_extension_dtype
-class TensorDtype(ExtensionDtype):
-    """The pandas dtype of a tensor column: the element type and the shape of one row.
-
-    Example:
-        >>> fw.Message({"x": torch.zeros(2, 3)}).to_pandas().dtypes["x"]
-        tensor[float32, 3]
-    """
-
-    _metadata = ("element", "shape")
-    type = torch.Tensor
-    na_value = float("nan")
-
-    def __init__(self, element: torch.dtype = torch.float32, shape: tuple[int, ...] = ()) -> None:
-        self.element, self.shape = element, tuple(shape)
-
-    @property
-    def name(self) -> str:  # type: ignore[override]  # pandas declares a plain attribute
-        """The text that pandas prints."""
-        return f"tensor[{', '.join([dtype_name(self.element), *map(str, self.shape)])}]"
-
-    def __repr__(self) -> str:
-        return self.name
-
-    @property
-    def kind(self) -> Any:
-        """NumPy's letter of the element type, ``O`` where a row is more than one element."""
-        return "O" if self.shape else np.dtype(_numpy_name(self.element)).kind
-
-    @property
-    def _is_numeric(self) -> bool:
-        return not self.shape and self.element != torch.bool
-
-    @property
-    def _is_boolean(self) -> bool:
-        return not self.shape and self.element == torch.bool
-
-    @classmethod
-    def construct_array_type(cls) -> Any:
-        """Return the array class, as pandas asks for it."""
-        return TensorArray
-
-    @classmethod
-    def construct_from_string(cls, string: str) -> TensorDtype:
-        """Refuse: a tensor dtype is made from a tensor, not parsed from text."""
-        raise TypeError(f"Cannot construct a 'TensorDtype' from {string!r}")
-
-
-def _numpy_name(dtype: torch.dtype) -> str:
-    name = dtype_name(dtype)
-    return "float32" if dtype.is_floating_point and not hasattr(np, name) else name  # bfloat16 and the 8-bit floats
-
-
-def _as_tensor(values: Any) -> torch.Tensor:
-    if isinstance(values, TensorArray):
-        return values.tensor
-    if isinstance(values, torch.Tensor):
-        return values
-    # NumPy reads Python floats as float64, torch as float32; a copy, because what pandas hands out is often read-only
-    return torch.from_numpy(np.array(values))
-
-
-def _fit(values: Any, dtype: TensorDtype) -> torch.Tensor:
-    """Return values in the dtype's element type; a value that an integer or boolean type can't hold is an error."""
-    plain = _as_tensor(values)
-    fitted = plain.to(dtype.element)
-    exact = not (dtype.element.is_floating_point or dtype.element.is_complex)
-    if exact and not torch.equal(fitted.to(plain.dtype), plain):
-        raise TypeError(f"{values!r:.60} does not fit {dtype}; convert the column first.")
-    return fitted
-
-
-def _row(value: Any, dtype: TensorDtype) -> torch.Tensor:
-    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
-        if not dtype.element.is_floating_point:
-            raise TypeError(f"{dtype} has no missing value; convert the column to floating point first.")
-        return torch.full(dtype.shape, math.nan, dtype=dtype.element)
-    return _fit(value, dtype).expand(dtype.shape)
-
-
-def _rows(values: Any, dtype: TensorDtype) -> torch.Tensor:
-    """Return one tensor of many rows; None, NA and NaN are rows of NaN."""
-    if isinstance(values, (TensorArray, torch.Tensor)) or (isinstance(values, np.ndarray) and values.dtype != object):
-        return _fit(values, dtype)
-    rows = [_row(value, dtype) for value in values]
-    return torch.stack(rows) if rows else torch.empty((0, *dtype.shape), dtype=dtype.element)
+__all__ = ["TensorArray", "TensorDtype", "dtype_name", "row_text"]
 
 
 class TensorArray(ExtensionScalarOpsMixin, ExtensionArray):  # type: ignore[misc]  # the mixin is not in the stubs
     """A tensor that pandas can hold as a column; row i of the column is ``tensor[i]``.
 
-    Rows are taken, sliced, joined, compared and reduced by torch. A tensor has no missing values: floating NaN
-    counts as missing, as it does in pandas.
+    A row of more than one element behaves as its elements would in columns of their own: sums, means, quantiles,
+    filling and groups go element by element and skip NaN there. Where pandas wants one answer for the row: it is
+    missing if any element is NaN, equal to another if all elements are, and sorted by the first element that differs.
+    ``<`` between such rows is an error.
+
+    pandas counts the column among numbers if a row is one number; else ``numeric_only``, ``round`` and `describe` of a
+    frame leave it out. It also reads a bare row as many values, so in a frame a row is set by ``frame.at[3, "x"] = row``
+    and rows by ``frame.loc[[3, 5], "x"] = TensorArray(rows)``.
+
+    A tensor has no missing values besides NaN. Where pandas adds rows without values (``reindex``, ``shift``, an outer
+    ``merge``), integers and booleans become float64, as pandas' own do, and an integer that float64 can't hold is an
+    error.
+
+    Slices are views, and share memory and gradients with the tensor. Everything else is a copy. Autograd knows of
+    ``take``, ``copy``, concatenation and arithmetic; what is reduced, grouped or counted is detached.
 
     Args:
         tensor: At least one dimension; shared, not copied.
+
+    Raises:
+        TypeError: it is no tensor, or has a layout without rows in memory.
+        ValueError: it has no dimensions.
 
     Example:
         >>> frame = pd.DataFrame({"x": TensorArray(torch.arange(4.0))})
@@ -139,38 +71,78 @@ class TensorArray(ExtensionScalarOpsMixin, ExtensionArray):  # type: ignore[misc
     """
 
     def __init__(self, tensor: torch.Tensor) -> None:
+        layout: Any = getattr(tensor, "layout", None)
+        if layout is not torch.strided:
+            raise TypeError(
+                f"TensorArray: expected a dense torch.Tensor; got {layout or repr(tensor)[:60]} of type "
+                f"{type(tensor).__name__}. Use torch.as_tensor, or to_dense for a sparse one."
+            )
+        if not tensor.dim():
+            raise ValueError("TensorArray: the first dimension counts the rows; got a tensor of none. Use reshape(1).")
         self.tensor = tensor
 
-    # --- what pandas asks of every array -----------------------------------------------------------------------
+    # --- making one ---------------------------------------------------------------------------------------------------
 
     @classmethod
-    def _from_sequence(cls, scalars: Sequence[Any], *, dtype: Any = None, copy: bool = False) -> TensorArray:
+    def _from_sequence(cls, scalars: Any, *, dtype: Any = None, copy: bool = False) -> TensorArray:
+        dtype = None if dtype is None else pd.api.types.pandas_dtype(dtype)
         if isinstance(scalars, cls) and dtype in {None, scalars.dtype}:
             return scalars.copy() if copy else scalars
-        if not isinstance(dtype, TensorDtype):
-            row = _as_tensor(next(iter(scalars), ()))
-            dtype = TensorDtype(row.dtype, tuple(row.shape)) if len(scalars) else TensorDtype()
-        return cls(_rows(scalars, dtype))
+        tensor = rows_of(scalars, dtype)
+        return cls(tensor.clone() if copy and isinstance(scalars, torch.Tensor) else tensor)
+
+    @classmethod
+    def _from_sequence_of_strings(cls, strings: Any, *, dtype: TensorDtype, copy: bool = False) -> TensorArray:  # noqa: ARG003 (pandas' signature)
+        return cls(rows_of([row_of_text(text, dtype) for text in strings], dtype))
 
     @classmethod
     def _from_factorized(cls, values: Any, original: TensorArray) -> TensorArray:
-        element, shape = original.tensor.dtype, original.tensor.shape[1:]
-        flat = TensorDtype(element, (math.prod(shape),) if shape else ())
-        return cls(_rows(values, flat).reshape(len(values), *shape))
+        return cls(rows_of_keys(values, original.tensor))
+
+    @classmethod
+    def _empty(cls, shape: Any, dtype: TensorDtype) -> TensorArray:
+        rows = shape if isinstance(shape, int) else shape[0]
+        return cls(torch.zeros((rows, *dtype.shape), dtype=dtype.element))
+
+    @classmethod
+    def _concat_same_type(cls, to_concat: Sequence[TensorArray]) -> TensorArray:
+        devices = list(dict.fromkeys(str(array.tensor.device) for array in to_concat))
+        if len(devices) > 1:
+            raise ValueError(
+                f"TensorArray: rows on {devices[0]!r} and on {devices[1]!r} can't be joined; move one of them first."
+            )
+        return cls(torch.cat([array.tensor for array in to_concat]))
 
     def _cast_pointwise_result(self, values: Any) -> Any:
-        """Keep what a function returned row by row, or group by group, in the type that it came in."""
+        """Keep what a function returned row by row, or group by group, in this type if no value changes by it."""
         results = list(values)
-        if all(isinstance(result, torch.Tensor) for result in results):
-            return self._from_sequence(results, dtype=None if results else self.dtype)
-        if all(isinstance(result, (int, float, complex, np.number, np.bool_)) for result in results):
-            return type(self)(_as_tensor(results))
-        return pd.Series(values).array
+        if all(map(is_missing, results)) and self.dtype.can_be_missing:
+            return self._from_sequence(results, dtype=self.dtype)
+        if not all(isinstance(value, (torch.Tensor, *_NUMBERS)) or is_missing(value) for value in results):
+            return pd.Series(values).array
+        if len({isinstance(value, (bool, np.bool_)) for value in results}) > 1:  # no type holds truth and numbers
+            return pd.Series(values).array
+        try:
+            tensor = rows_of(results)
+        except (TypeError, ValueError):  # rows of several shapes, or an integer beyond all types
+            return pd.Series(values).array
+        if any(isinstance(value, torch.Tensor) for value in results):
+            return type(self)(tensor)
+        if tensor.dtype == torch.bool and self.tensor.dtype != torch.bool:
+            return tensor.numpy()  # as comparisons give it
+        return type(self)(_narrowed(tensor, self.dtype) if dtype_of(tensor).kind == self.dtype.kind else tensor)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from fireworks.message.pickling import packed
+
+        return _unpickled, (packed(self.tensor), len(self))
+
+    # --- what it is ---------------------------------------------------------------------------------------------------
 
     @property
     def dtype(self) -> TensorDtype:
         """Element type and row shape."""
-        return TensorDtype(self.tensor.dtype, tuple(self.tensor.shape[1:]))
+        return dtype_of(self.tensor)
 
     @property
     def nbytes(self) -> int:
@@ -180,144 +152,345 @@ class TensorArray(ExtensionScalarOpsMixin, ExtensionArray):  # type: ignore[misc
     def __len__(self) -> int:
         return self.tensor.shape[0]
 
-    def __getitem__(self, item: Any) -> Any:
-        item = pd.api.indexers.check_array_indexer(self, item)
-        if isinstance(item, (int, np.integer)):
-            row = self.tensor[int(item)]
-            return row.item() if row.dim() == 0 else row
-        if isinstance(item, slice) and (item.step or 1) < 0:
-            item = np.arange(len(self))[item]
-        return type(self)(self.tensor[_as_tensor(item) if isinstance(item, np.ndarray) else item])
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        key = pd.api.indexers.check_array_indexer(self, key[0] if isinstance(key, tuple) else key)
-        many = isinstance(value, (TensorArray, list, np.ndarray)) and not isinstance(key, (int, np.integer))
-        rows = _rows(value, self.dtype) if many else _row(value, self.dtype)
-        self.tensor[_as_tensor(key) if isinstance(key, np.ndarray) else key] = rows.to(self.tensor.device)
-
     def isna(self) -> Any:
         """Return which rows hold a NaN; only floating and complex tensors can."""
-        if not (self.tensor.is_floating_point() or self.tensor.is_complex()):
-            return np.zeros(len(self), dtype=bool)
-        return _per_row(self._plain().isnan(), torch.any)
+        return missing_rows(self.tensor)
 
-    def take(self, indices: Any, *, allow_fill: bool = False, fill_value: Any = None) -> TensorArray:
-        """Return the rows at ``indices``; with ``allow_fill``, -1 is a missing row: NaN, so floating tensors only."""
-        indices = np.asarray(indices, dtype=np.int64)
-        if not allow_fill or not (indices == -1).any():
-            take(np.empty(len(self), dtype=bool), indices, allow_fill=allow_fill)  # checks the range as pandas does
-            return type(self)(self.tensor[_as_tensor(indices)])
-        if not self.tensor.is_floating_point():
-            raise TypeError(f"{self.dtype} has no missing value, so row {int(np.argmin(indices))} can't be filled.")
-        if (indices < -1).any() or (indices >= len(self)).any():
-            raise IndexError(f"out of bounds for {len(self)} rows")
-        rows = self.tensor.new_full((len(indices), *self.tensor.shape[1:]), float("nan"))
-        if fill_value is not None and not (np.isscalar(fill_value) and pd.isna(cast("Any", fill_value))):
-            rows[:] = torch.as_tensor(fill_value, dtype=rows.dtype)
-        present = torch.from_numpy(np.flatnonzero(indices != -1))
-        rows[present] = self.tensor[torch.from_numpy(indices[indices != -1])]
-        return type(self)(rows)
-
-    def copy(self) -> TensorArray:
-        """Return an independent copy."""
-        return type(self)(self.tensor.detach().clone())
-
-    @classmethod
-    def _concat_same_type(cls, to_concat: Sequence[TensorArray]) -> TensorArray:
-        return cls(torch.cat([array.tensor for array in to_concat]))
+    def __contains__(self, item: object) -> bool | np.bool_:
+        if isinstance(item, torch.Tensor) and self.tensor.dim() > 1:
+            found: Any = self.isna() if item.isnan().any() else self == item
+            return bool(found.any())
+        return super().__contains__(item)
 
     def _formatter(self, boxed: bool = False) -> Callable[[Any], str]:  # noqa: ARG002, FBT001, FBT002 (pandas' signature)
-        return lambda row: row_text(row) if isinstance(row, torch.Tensor) else str(row)
+        if self.tensor.dim() > 1 or self.tensor.is_meta:
+            return row_text
+        # 0.1 as float32 is 0.10000000149011612 to Python; NumPy knows how few digits tell it from its neighbours
+        number = numpy_of(self.tensor[:0]).dtype.type
+        return lambda value: str(number(value))
 
-    # --- numbers --------------------------------------------------------------------------------------------------
+    # --- rows ---------------------------------------------------------------------------------------------------------
 
-    def _plain(self) -> torch.Tensor:
-        return self.tensor.detach().cpu()
+    def __getitem__(self, item: Any) -> Any:
+        rows = rows_named(item, self)
+        if isinstance(rows, int):
+            row = self.tensor[rows]
+            return row if row.dim() or row.is_meta else row.item()
+        if isinstance(rows, slice):
+            view = type(self)(self.tensor[rows])
+            view._readonly = self._readonly
+            return view
+        return type(self)(gather(self.tensor, rows))
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if self._readonly:
+            raise ValueError("Cannot modify read-only array")
+        one = is_one_row(value, self.dtype)
+        assign(self.tensor, rows_named(key, self), (row_of if one else rows_of)(value, self.dtype))
+
+    def take(self, indices: Any, *, allow_fill: bool = False, fill_value: Any = None) -> TensorArray:
+        """Return the rows at ``indices`` as copies.
+
+        Args:
+            indices: Positions; negative ones count from the end.
+            allow_fill: Let -1 stand for a row that is not there instead.
+            fill_value: What such a row gets: a number, a row, or None for NaN, for which integers and booleans become
+                float64.
+
+        Raises:
+            IndexError: a position is past the end.
+            TypeError: float64 can't hold one of the integers, or the fill value does not fit the type.
+            ValueError: with ``allow_fill``, a position is below -1.
+        """
+        indices = np.asarray(indices, dtype=np.int64)
+        absent = indices == -1 if allow_fill else np.zeros(len(indices), dtype=bool)
+        if not absent.any():
+            if allow_fill and (indices < 0).any():
+                raise ValueError(f"TensorArray.take: with allow_fill, -1 is a row to fill; got {indices.min()}.")
+            return type(self)(gather(self.tensor, positions(indices, len(self))))
+        present = self.take(indices[~absent], allow_fill=True).tensor
+        tensor = with_room_for_nan(self.tensor) if is_missing(fill_value) else self.tensor
+        rows = tensor.new_empty((len(indices), *tensor.shape[1:]))
+        assign(rows, np.flatnonzero(absent), row_of(fill_value, dtype_of(tensor)))
+        assign(rows, np.flatnonzero(~absent), present.to(tensor.dtype))
+        return type(self)(rows)
+
+    def shift(self, periods: int = 1, fill_value: Any = None) -> TensorArray:
+        """Return the rows moved down by ``periods``, as copies; see `take` for what fills the gap."""
+        rows = np.arange(len(self)) - periods
+        outside = (rows < 0) | (rows >= len(self))
+        return self.take(np.where(outside, -1, rows), allow_fill=True, fill_value=fill_value)
+
+    def copy(self) -> TensorArray:
+        """Return an independent copy; autograd knows where it comes from."""
+        return type(self)(self.tensor.clone())
+
+    def _where(self, mask: Any, value: Any) -> TensorArray:
+        if is_missing(value):
+            return self.take(np.where(mask, np.arange(len(self)), -1), allow_fill=True)
+        result = self.copy()
+        result._putmask(~mask, value)
+        return result
+
+    def _putmask(self, mask: Any, value: Any) -> None:
+        if not is_one_row(value, self.dtype):
+            rows = rows_of(value, self.dtype)
+            if len(rows) not in {1, len(self)}:
+                raise ValueError(f"Length of values ({len(rows)}) does not match length of index ({len(self)})")
+            value = rows[0] if len(rows) == 1 else gather(rows, np.flatnonzero(mask))
+        self[mask] = value
+
+    # --- filling ------------------------------------------------------------------------------------------------------
+
+    def fillna(self, value: Any, limit: int | None = None, copy: bool = True) -> TensorArray:  # noqa: FBT001, FBT002 (pandas' signature)
+        """Return the rows with NaN replaced, element by element.
+
+        Args:
+            value: A number, one row, or as many rows as there are, of which each fills its own.
+            limit: Fill no more than so many rows; None for all.
+            copy: Whether to leave this array as it is.
+
+        Raises:
+            ValueError: ``value`` has another number of rows.
+            TypeError: it does not fit the type.
+        """
+        if isinstance(value, dict):
+            raise TypeError("ExtensionArray.fillna does not support filling with a dict")
+        one = is_one_row(value, self.dtype)
+        if not one and len(value) != len(self):
+            raise ValueError(f"Length of 'value' does not match. Got ({len(value)}) expected {len(self)}")
+        missing = self.isna()
+        filled = self.copy() if copy else self[:]
+        if is_missing(value) or not missing.any():
+            return cast("TensorArray", filled)
+        rows = np.flatnonzero(missing)[:limit]
+        filler = row_of(value, self.dtype) if one else gather(rows_of(value, self.dtype), rows)
+        holes = gather(self.tensor, rows)
+        filled[rows] = TensorArray(holes.where(~holes.isnan(), filler.to(holes.device)))
+        return cast("TensorArray", filled)
+
+    def _pad_or_backfill(
+        self, *, method: str, limit: int | None = None, limit_area: Any = None, copy: bool = True
+    ) -> TensorArray:
+        if not self.isna().any():
+            return self.copy() if copy else self
+        fill = "ffill" if method in {"pad", "ffill"} else "bfill"
+        filled = getattr(as_columns(self.tensor), fill)(limit=limit, limit_area=limit_area)
+        return type(self)(from_columns(filled, self.tensor))
+
+    def interpolate(self, *, method: Any, axis: int, index: Any, copy: bool, **options: Any) -> TensorArray:  # noqa: ARG002 (pandas' signature)
+        """Return the rows with NaN replaced by what lies between its neighbours, element by element."""
+        options = {name: option for name, option in options.items() if option is not None}
+        return type(self)(from_columns(as_columns(self.tensor, index).interpolate(method, **options), self.tensor))
+
+    # --- numbers ------------------------------------------------------------------------------------------------------
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:  # noqa: FBT001 (signature of NumPy)
-        if self.tensor.dim() > 1:
-            rows = np.empty(len(self), dtype=object)
-            rows[:] = list(self._plain())
-            return rows
-        values = self._plain()
-        array = values.to(getattr(torch, _numpy_name(values.dtype))).numpy(force=True)
-        return array.astype(dtype or array.dtype, copy=bool(copy))
+        as_objects = dtype is not None and np.dtype(dtype) == object
+        if self.tensor.dim() == 1 and not (self.tensor.is_meta and as_objects):
+            array = numpy_of(self.tensor)
+            result = np.array(array, dtype=dtype, copy=copy)
+            if self._readonly and np.shares_memory(result, array):
+                result.flags.writeable = False
+            return result
+        if dtype is not None and not as_objects:
+            raise TypeError(
+                f"{self.dtype} has rows of more than one number, which a NumPy column of {np.dtype(dtype)} can't hold; "
+                "use .array.tensor.numpy()."
+            )
+        if copy is False:
+            raise ValueError(f"{self.dtype} can't become an array of objects without a copy.")
+        plain = self.tensor.detach()
+        return np.fromiter(plain if plain.is_meta else plain.cpu(), dtype=object, count=len(self))
 
-    def _keys(self) -> Any:
-        """Return one hashable, ordered value per row: a number, or a tuple of the row's elements."""
+    def __arrow_array__(self, type: Any = None) -> Any:  # (signature of pyarrow)
+        """Return the column as an Arrow array, fixed-shape tensors for rows of more than one element."""
+        from fireworks.message.arrow_tensors import array_of_tensor
+
+        array = array_of_tensor(self.tensor)
+        return array if type is None or array.type == type else array.cast(type)
+
+    def _values_for_json(self) -> Any:
         if self.tensor.dim() == 1:
             return np.asarray(self)
-        keys = np.empty(len(self), dtype=object)
-        keys[:] = [tuple(row) for row in self._plain().flatten(1).tolist()]
-        return keys
+        return np.fromiter(numpy_of(self.tensor).tolist(), dtype=object, count=len(self))
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        """Apply a function of NumPy to the elements; what has an operator goes by that."""
+        columns = [side.tensor for side in inputs if isinstance(side, TensorArray)]
+        is_elementwise = method == "__call__" and not options and ufunc.__name__ not in _UFUNCS_WITH_OPERATORS
+        if (
+            not is_elementwise
+            or any(column.shape != self.tensor.shape for column in columns)
+            or not all(isinstance(side, (TensorArray, *_NUMBERS)) for side in inputs)
+        ):
+            return super().__array_ufunc__(ufunc, method, *inputs, **options)
+        found = ufunc(*(numpy_of(side.tensor) if isinstance(side, TensorArray) else side for side in inputs))
+        many = tuple(
+            type(self)(torch.from_numpy(result).to(self.tensor.device))
+            for result in (found if isinstance(found, tuple) else (found,))
+        )
+        return many if isinstance(found, tuple) else many[0]
+
+    def to_numpy(self, dtype: Any = None, copy: bool = False, na_value: Any = no_default) -> Any:  # noqa: FBT001, FBT002 (pandas' signature)
+        """Return an array of numbers, or of one tensor per row.
+
+        Args:
+            dtype: NumPy's; None for that of the elements.
+            copy: Whether the array must have memory of its own; otherwise it shares the tensor's where it can.
+            na_value: What missing rows become.
+
+        Raises:
+            TypeError: rows have more than one element, and ``dtype`` is one of numbers.
+        """
+        fills = na_value is not no_default and self._hasna
+        if not fills:
+            return np.array(self, dtype=dtype, copy=True if copy else None)
+        array = np.array(self, dtype=None if isinstance(na_value, (int, float, complex)) else object)
+        for row in np.flatnonzero(self.isna()):  # one by one, since a row to fill with is no array of values
+            array[row] = na_value
+        return array if dtype is None else array.astype(dtype, copy=False)
+
+    def astype(self, dtype: Any, copy: bool = True) -> Any:  # noqa: FBT001, FBT002 (pandas' signature)
+        """Return the column in another type; into a `TensorDtype`, no integer and no boolean changes its value.
+
+        Raises:
+            TypeError: a value does not fit a `TensorDtype`, or rows of more than one element shall become numbers.
+            ValueError: NaN or infinity shall become an integer.
+        """
+        dtype = pd.api.types.pandas_dtype(dtype)
+        is_integer_type = isinstance(dtype, np.dtype) and dtype.kind in "iu"
+        if is_integer_type and self.tensor.dim() == 1 and self.dtype.can_be_missing:
+            infinite = ~np.isfinite(numpy_of(self.tensor))
+            if infinite.any():
+                raise ValueError(f"Row {np.argmax(infinite)} of {self.dtype} is NaN or infinite, unlike any {dtype}.")
+        return super().astype(dtype, copy=copy)
+
+    def round(self, decimals: int = 0) -> TensorArray:
+        """Return the elements rounded to so many decimals; integers with none stay as they are."""
+        if not self.dtype.can_be_missing and decimals >= 0:
+            return self.copy()
+        return type(self)(torch.from_numpy(np.round(numpy_of(self.tensor), decimals)).to(self.tensor))
+
+    # --- order and identity -------------------------------------------------------------------------------------------
 
     def _values_for_factorize(self) -> tuple[Any, Any]:
-        return self._keys(), np.nan if self.tensor.dim() == 1 and self.dtype.kind in "fc" else None
+        return keys(self.tensor), np.nan if self.dtype.can_be_missing else None
 
     def _values_for_argsort(self) -> Any:
-        return self._keys()
+        return numpy_of(self.tensor) if self.tensor.dim() == 1 else ranks(self.tensor)
 
     def duplicated(self, keep: Any = "first") -> Any:
         """Return which rows occurred before (or, with ``keep="last"``, occur again); NaN equals NaN."""
-        return pd.Series(self._keys()).duplicated(keep=keep).to_numpy()
+        return pd.Series(keys(self.tensor)).duplicated(keep=keep).to_numpy()
 
     def unique(self) -> TensorArray:
         """Return each row once, in the order of first occurrence."""
-        return cast("TensorArray", self[~self.duplicated()])
+        return self.take(np.flatnonzero(~self.duplicated()))
 
     def value_counts(self, dropna: bool = True) -> pd.Series[Any]:  # noqa: FBT001, FBT002 (pandas' signature)
-        """Return how often each row occurs."""
+        """Return how often each row occurs, in the order of first occurrence."""
         codes, uniques = self.factorize(use_na_sentinel=dropna)
         return pd.Series(np.bincount(codes[codes >= 0], minlength=len(uniques)), index=pd.Index(uniques), name="count")
 
-    def _reduce(self, name: str, *, skipna: bool = True, keepdims: bool = False, **kwargs: Any) -> Any:
-        if self.tensor.dim() > 1:
-            rows = self.tensor[_as_tensor(~self.isna())] if skipna and self.isna().any() else self.tensor
-            result = _reduce_rows(rows, name, ddof=kwargs.get("ddof", 1))
-        else:
-            result = getattr(pd.Series(np.asarray(self)), name)(skipna=skipna, **kwargs)
-        return type(self)(torch.as_tensor(result)[None]) if keepdims else result
+    def _mode(self, dropna: bool = True) -> TensorArray:  # noqa: FBT001, FBT002 (pandas' signature)
+        codes, uniques = self.factorize(use_na_sentinel=dropna)
+        counts = np.bincount(codes[codes >= 0], minlength=len(uniques))
+        most = uniques[counts == counts.max(initial=1)]
+        return cast("TensorArray", most[most.argsort()])
 
-    def _groupby_op(self, *, how: str, ngroups: int, ids: Any, **kwargs: Any) -> Any:
+    def isin(self, values: Any) -> Any:
+        """Return which rows are among the values; what is no row of this type is in no row's place."""
+        rows = [row for value in values if (row := self._row_or_none(value)) is not None]
+        if not rows:
+            return np.zeros(len(self), dtype=bool)
+        return pd.Series(keys(self.tensor)).isin(keys(torch.stack(rows))).to_numpy()
+
+    def _row_or_none(self, value: Any) -> torch.Tensor | None:
+        try:
+            return row_of(value, self.dtype)
+        except (TypeError, ValueError):
+            return None
+
+    def searchsorted(self, value: Any, side: Any = "left", sorter: Any = None) -> Any:
+        """Return where values would go in this sorted column: one position for one row, an array for many."""
         if self.tensor.dim() == 1:
-            numbers = pd.array(np.asarray(self))
-            if isinstance(numbers, (FloatingArray, IntegerArray, BooleanArray)):  # which pandas groups in compiled code
-                result = numbers._groupby_op(how=how, ngroups=ngroups, ids=ids, **kwargs)
-                return type(self)(_as_tensor(result.to_numpy()))
-        if self.tensor.dim() == 1 or how in {"first", "last"}:
-            return super()._groupby_op(how=how, ngroups=ngroups, ids=ids, **kwargs)
-        order = np.argsort(ids, kind="stable")
-        bounds = np.searchsorted(ids[order], np.arange(ngroups + 1))
-        groups = [self[order[start:stop]] for start, stop in itertools.pairwise(bounds)]
-        return self._from_sequence([group._reduce(how, **kwargs) for group in groups])
+            return np.searchsorted(numpy_of(self.tensor), np.asarray(value), side=side, sorter=sorter)
+        one = is_one_row(value, self.dtype)
+        sought = row_of(value, self.dtype)[None] if one else rows_of(value, self.dtype)
+        places = ranks(torch.cat([self.tensor, sought.to(self.tensor.device)]))
+        found = np.searchsorted(places[: len(self)], places[len(self) :], side=side, sorter=sorter)
+        return found[0] if one else found
+
+    # --- down the rows ------------------------------------------------------------------------------------------------
+
+    def _reduce(self, name: str, *, skipna: bool = True, keepdims: bool = False, **options: Any) -> Any:
+        if name not in REDUCTIONS:  # argmax, count, and what there is not
+            return super()._reduce(name, skipna=skipna, keepdims=keepdims, **options)
+        result = reduce(self.tensor, name, skipna=skipna, **options)
+        if not keepdims:
+            return result
+        row = result if isinstance(result, torch.Tensor) else torch.from_numpy(np.asarray(result))
+        return type(self)(row[None])
+
+    def _accumulate(self, name: str, *, skipna: bool = True, **options: Any) -> TensorArray:
+        is_sum = self.tensor.dtype == torch.bool and name in {"cumsum", "cumprod"}
+        columns = as_columns(self.tensor.long() if is_sum else self.tensor)
+        return type(self)(from_columns(getattr(columns, name)(skipna=skipna, **options), self.tensor))
+
+    def _quantile(self, qs: Any, interpolation: Any) -> TensorArray:
+        columns = as_columns(self.tensor.double() if self.tensor.dtype == torch.bool else self.tensor)
+        return type(self)(from_columns(columns.quantile(qs, interpolation=interpolation), self.tensor))
+
+    def _groupby_op(
+        self,
+        *,
+        how: str,
+        has_dropped_na: bool,  # noqa: ARG002 (told by the ids)
+        min_count: int,
+        ngroups: int,
+        ids: Any,
+        **options: Any,
+    ) -> Any:
+        result = aggregate(self.tensor, ids, ngroups, how, min_count=min_count, **options)
+        return result.numpy() if how in {"idxmin", "idxmax", "ohlc"} else type(self)(result)
+
+    def _groupby_quantile(self, **options: Any) -> Any:
+        if self.tensor.dim() == 1:
+            found = super()._groupby_quantile(**options)
+            return type(self)(torch.from_numpy(found))
+        elements = [
+            type(self)(element)._groupby_quantile(**options).tensor for element in self.tensor.flatten(1).unbind(1)
+        ]
+        return type(self)(torch.stack(elements, dim=1).reshape(-1, *self.tensor.shape[1:]))
+
+    # --- operators ----------------------------------------------------------------------------------------------------
 
     def __neg__(self) -> TensorArray:
-        return type(self)(-self.tensor)
+        return self._each(operator.neg)
+
+    def __pos__(self) -> TensorArray:
+        return self._each(operator.pos)
 
     def __abs__(self) -> TensorArray:
-        return type(self)(self.tensor.abs())
+        return self.copy() if self.tensor.dtype == torch.bool else self._each(operator.abs)
 
     def __invert__(self) -> TensorArray:
-        return type(self)(~self.tensor)
+        return self._each(operator.invert)
 
-    def _operate(self, other: Any, function: Callable[[Any, Any], Any]) -> Any:
-        if isinstance(other, (pd.Series, pd.Index, pd.DataFrame)):
-            return NotImplemented
-        if not isinstance(other, (list, np.ndarray, ExtensionArray)):
-            return function(self.tensor, other)
-        rows = _as_tensor(other).to(self.tensor.device)
-        if len(rows) != len(self):
-            raise ValueError(f"Lengths must match: {len(self)} rows and {len(rows)}.")
-        # torch lines up the last dimensions; here the first ones are the rows
-        rank = max(self.tensor.dim(), rows.dim())
-        left, right = (values[(..., *[None] * (rank - values.dim()))] for values in (self.tensor, rows))
-        return function(left, right)
+    def _each(self, function: Callable[[Any], Any]) -> TensorArray:
+        try:
+            return type(self)(function(computable(self.tensor)))
+        except (RuntimeError, TypeError) as error:
+            raise TypeError(f"{self.dtype} has no {function.__name__!r}: {error}") from error
 
     @classmethod
     def _create_arithmetic_method(cls, op: Callable[[Any, Any], Any]) -> Any:
         def compute(self: TensorArray, other: Any) -> Any:
-            result = self._operate(other, op)
-            return result if result is NotImplemented else cls(result)
+            if isinstance(other, (pd.Series, pd.Index, pd.DataFrame)):
+                return NotImplemented
+            result = arithmetic(self.tensor, other, op)
+            return tuple(map(cls, result)) if isinstance(result, tuple) else cls(result)
 
         return compute
 
@@ -326,40 +499,45 @@ class TensorArray(ExtensionScalarOpsMixin, ExtensionArray):  # type: ignore[misc
     @classmethod
     def _create_comparison_method(cls, op: Callable[[Any, Any], Any]) -> Any:
         def compare(self: TensorArray, other: Any) -> Any:
-            result = self._operate(other, op)
-            if result is NotImplemented:
-                return result
-            if isinstance(result, bool):  # `==` with something that is no number
-                return np.full(len(self), fill_value=result)
-            # rows are equal where all elements are, and unequal where any is
-            return _per_row(result, torch.any if op is operator.ne else torch.all)
+            if isinstance(other, (pd.Series, pd.Index, pd.DataFrame)):
+                return NotImplemented
+            return comparison(self.tensor, other, op)
 
         return compare
 
+
+_NUMBERS = (bool, int, float, complex, np.number, np.bool_)
+_UFUNCS_WITH_OPERATORS = frozenset(
+    {"add", "subtract", "multiply", "divide", "true_divide", "floor_divide", "remainder", "power", "divmod", "matmul"}
+    | {"negative", "positive", "absolute", "bitwise_and", "bitwise_or", "bitwise_xor"}
+    | {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"}
+)
 
 TensorArray._add_arithmetic_ops()
 TensorArray._add_comparison_ops()
 TensorArray._add_logical_ops()
 
 
-def _per_row(flags: torch.Tensor, join: Callable[..., torch.Tensor]) -> Any:
-    return (join(flags.flatten(1), dim=1) if flags.dim() > 1 else flags).cpu().numpy()
+def _reduction(name: str) -> Any:
+    def method(self: TensorArray, *, skipna: bool = True, **options: Any) -> Any:
+        return self._reduce(name, skipna=skipna, **{key: value for key, value in options.items() if value is not None})
+
+    method.__name__, method.__doc__ = name, f"Return the {name} of all rows; see `Series.{name}` of pandas."
+    return method
 
 
-def _reduce_rows(rows: torch.Tensor, name: str, *, ddof: int) -> torch.Tensor:
-    wide = rows if rows.is_floating_point() or rows.is_complex() else rows.double()
-    reductions: dict[str, Callable[[], torch.Tensor]] = {
-        "sum": lambda: rows.sum(dim=0),
-        "prod": lambda: rows.prod(dim=0),
-        "min": lambda: rows.amin(dim=0),
-        "max": lambda: rows.amax(dim=0),
-        "mean": lambda: wide.mean(dim=0),
-        "var": lambda: wide.var(dim=0, correction=ddof),
-        "std": lambda: wide.std(dim=0, correction=ddof),
-        # torch's median is the lower of two middles; pandas' is their mean
-        "median": lambda: torch.from_numpy(np.median(wide.detach().cpu().double(), axis=0)).to(wide),
-    }
-    if name not in reductions:
-        dtype = TensorDtype(rows.dtype, tuple(rows.shape[1:]))
-        raise TypeError(f"{dtype} has no {name!r} over its rows; there are {', '.join(reductions)}.")
-    return reductions[name]()
+for _name in REDUCTIONS:
+    setattr(TensorArray, _name, _reduction(_name))
+
+
+def _unpickled(stored: Any, num_rows: int) -> TensorArray:
+    from fireworks.message.pickling import unpacked
+
+    return TensorArray(unpacked({"rows": stored}, num_rows)["rows"])
+
+
+def _narrowed(tensor: torch.Tensor, dtype: TensorDtype) -> torch.Tensor:
+    try:
+        return exact_tensor(tensor, dtype.element)
+    except MisfitError:
+        return tensor

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, final
+from typing import ClassVar, final
 
 import numpy as np
 import pandas as pd
@@ -11,20 +11,22 @@ import torch
 from fireworks.core.chunk import Chunk
 from fireworks.core.pipe import Pipe
 from fireworks.core.stages import RowStage, require_columns
-from fireworks.errors import ColumnTypeError, ColumnValueError
+from fireworks.errors import ColumnValueError
 from fireworks.message import Message
 from fireworks.message.columns import Column, Positions
+from fireworks.message.convert import as_tensor
 
 _SHOWN_ROWS = 10
+_REMEDY = "leave it out: .select(…) the columns you need, or .tensors('column', …) to name those to convert"
 
 
 @final
 class Tensors(RowStage):
     """Turn columns into tensors, floating ones to torch's default dtype; integers and booleans stay as they are.
 
-    Tensor columns are cast by the same rule. A column that holds no numbers, or a missing value, is an error: nothing is
-    dropped or filled in silence. In a column of pandas' or NumPy's, NaN means missing, as it does there; in a column that
-    is a tensor already it is a number, and passes.
+    Tensor columns are cast by the same rule, and Arrow lists of one length become rows of that shape. A column that holds
+    no numbers, or a missing value, is an error: nothing is dropped or filled in silence. In a column of pandas' or
+    NumPy's, NaN means missing, as it does there; in a tensor or a list it is a number, and passes.
 
     Args:
         input: Rows or batches.
@@ -33,7 +35,7 @@ class Tensors(RowStage):
 
     Raises:
         ColumnTypeError: a column holds text, dates or objects.
-        ColumnValueError: a column holds a null; the error names the rows.
+        ColumnValueError: a column holds a null, or lists of several lengths; the error names the rows.
         ColumnNotFoundError: a name is not there.
 
     Example:
@@ -71,25 +73,16 @@ class Tensors(RowStage):
         return Chunk(Message._of(stored, len(message)), chunk.rows)
 
     def _convert(self, name: str, column: Column, rows: Positions) -> torch.Tensor:
-        tensor = column if isinstance(column, torch.Tensor) else as_tensor(name, column, rows)
+        _refuse_missing(name, column, rows)
+        tensor = as_tensor(name, column, where="tensors", rows=rows, remedy=_REMEDY)
         return tensor.to(device=self.device, dtype=self.floating if tensor.is_floating_point() else None)
 
 
-def as_tensor(name: str, column: Column, rows: Positions) -> torch.Tensor:
-    """Return a column of numbers as a tensor of the same type, sharing memory wherever NumPy and torch can.
-
-    Args:
-        name: The column's name, for the error.
-        column: A NumPy array or a pandas ExtensionArray.
-        rows: The row numbers, for the error.
-
-    Raises:
-        ColumnTypeError: it holds no numbers.
-        ColumnValueError: it holds a null.
-    """
-    array: Any = column
-    kind = getattr(array.dtype, "kind", "O")
-    missing = np.flatnonzero(pd.isna(array)) if kind in "biuf" else ()
+def _refuse_missing(name: str, column: Column, rows: Positions) -> None:
+    """Refuse NaN too where pandas takes it for a missing value."""
+    if isinstance(column, torch.Tensor) or column.dtype.kind not in "biuf":
+        return
+    missing = np.flatnonzero(pd.isna(column))
     if len(missing):
         shown = ", ".join(map(str, rows[missing[:_SHOWN_ROWS]]))
         more = ", …" if len(missing) > _SHOWN_ROWS else ""
@@ -97,17 +90,3 @@ def as_tensor(name: str, column: Column, rows: Positions) -> torch.Tensor:
             f"tensors: column {name!r} has {len(missing)} missing values, in rows {shown}{more} of the source; fill them, "
             f"or leave the rows out: .filter({name!r}, 'is not null')."
         )
-    if not isinstance(array, np.ndarray):
-        array = array.to_numpy(dtype=getattr(array.dtype, "numpy_dtype", None)) if kind in "biuf" else array
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
-        raise ColumnTypeError(
-            f"tensors: column {name!r} holds {array.dtype}, which is no tensor type; map it to numbers, "
-            "or leave it out: .select(…) the columns you need, or .tensors('column', …) to name those to convert."
-        )
-    if not array.dtype.isnative:
-        array = array.astype(array.dtype.newbyteorder("="))
-    if any(stride < 0 for stride in array.strides):
-        array = array.copy()
-    if array.flags.writeable:
-        return torch.from_numpy(array)
-    return torch.utils.dlpack.from_dlpack(array) if array.size else torch.from_numpy(array.copy())
