@@ -97,4 +97,4 @@ def test_the_codec_knows_no_sql():
 
 def test_names_are_those_of_messages():
     message = fw.Message({name: torch.zeros(1).to(torch_dtype(name)) for name in DTYPES})
-    assert [field.dtype for field in message.schema] == DTYPES
+    assert [field.dtype for field in message.schema] == [torch_dtype(name) for name in DTYPES]

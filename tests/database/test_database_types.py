@@ -78,5 +78,3 @@ def test_a_dtype_of_a_later_pandas_is_named():
 )
 def test_a_table_of_another_program_is_read_by_its_sql_types(sql, is_nullable, expected):
     assert str(reflected_type(sql, is_nullable=is_nullable)) == expected
-
-

@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 
 import fireworks as fw
 from disks import largest_file
@@ -38,6 +38,7 @@ def some_message():
 
 
 class TestComesBack:
+    @settings(deadline=None)
     @given(message=messages())
     def test_any_message(self, message, shared_path):
         with contextlib.suppress(ColumnTypeError):  # of objects of several types

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.arrays import ArrowExtensionArray
 
@@ -91,6 +91,7 @@ class TestText:
 
 
 class TestComesBackBySchema:
+    @settings(deadline=None)
     @given(message=messages(max_columns=3))
     def test_any_message(self, message, shared_path):
         message["row number"] = np.arange(len(message))  # else a missing text may be alone in a line
@@ -108,6 +109,7 @@ class TestComesBackBySchema:
         message.to_csv(path)
         assert fw.Message.read_csv(path, schema=message.schema) == message
 
+    @settings(deadline=None)
     @given(
         texts=st.lists(
             st.none() | st.text(alphabet=st.sampled_from('a",;\n\r\t\ufeff\0 é\u2028N'), max_size=5), min_size=1
@@ -121,6 +123,7 @@ class TestComesBackBySchema:
         message.to_csv(shared_path)
         assert fw.Message.read_csv(shared_path, schema=message.schema) == message
 
+    @settings(deadline=None)
     @given(values=st.lists(st.floats(width=32), min_size=1))
     def test_any_float(self, values, shared_path):
         message = fw.Message(
@@ -333,6 +336,24 @@ class TestErrors:
     def test_a_missing_value_where_there_can_be_none(self, path):
         with pytest.raises(ColumnValueError, match="column 'n', row 0: the value is missing"):
             self.read(path, "n,t\n,a\n")
+
+    @pytest.mark.parametrize("dtype", [torch.float64, "float64", "Float64"], ids=str)
+    @pytest.mark.parametrize("text", ["9007199254740993", "1e400", "1e-400", "0x10", "x", "-1e999"])
+    def test_no_digit_of_a_float_is_lost(self, text, dtype, path):
+        path.write_text(f"n\n0.5\n{text}\n")
+        with pytest.raises(ColumnValueError, match=f"column 'n', row 1: '{text}' does not fit"):
+            fw.Message.read_csv(path, {"n": dtype})
+
+    @pytest.mark.parametrize("text", ["9223372036854775808", "0x10", "1.5", "nan"])
+    def test_no_digit_of_an_integer_is_lost(self, text, path):
+        path.write_text(f"n\n1\n{text}\n")
+        with pytest.raises(ColumnValueError, match=f"column 'n', row 1: '{text}' does not fit int64"):
+            fw.Message.read_csv(path, {"n": torch.int64})
+
+    def test_numbers_as_others_spell_them(self, path):
+        path.write_text("i,f\n1.0,+0.5\n+1, 1e2\n1e2,Infinity\n")
+        message = fw.Message.read_csv(path, {"i": torch.int8, "f": torch.float64})
+        assert (message["i"].tolist(), message["f"].tolist()) == ([1, 1, 100], [0.5, 100, math.inf])
 
     def test_other_columns(self, path):
         with pytest.raises(SchemaMismatchError, match=r"missing are \['t'\] and not in the schema are \['u'\]"):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fireworks as fw
@@ -99,6 +99,7 @@ class TestText:
 
 class TestComesBackBySchema:
     @pytest.mark.parametrize("shape", SHAPES, ids=str)
+    @settings(deadline=None)
     @given(message=messages())
     def test_any_message(self, shape, message, shared_path):
         may_refuse = any(field.dtype == object for field in message.schema)
@@ -113,6 +114,7 @@ class TestComesBackBySchema:
         message.to_json(path)
         assert fw.Message.read_json(path, schema=message.schema) == message
 
+    @settings(deadline=None)
     @given(values=st.lists(st.floats(), min_size=1))
     def test_any_float(self, values, shared_path):
         message = fw.Message({"t": torch.tensor(values, dtype=torch.float64), "n": np.array(values)})

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 
 import fireworks as fw
 from disks import largest_file
@@ -40,6 +40,7 @@ def some_message():
 
 
 class TestComesBack:
+    @settings(deadline=None)
     @given(message=messages())
     def test_any_message_of_what_numpy_holds(self, message, shared_path):
         with contextlib.suppress(ColumnTypeError, ColumnValueError):

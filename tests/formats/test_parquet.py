@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 
 import fireworks as fw
 from disks import largest_file
@@ -44,6 +44,7 @@ def some_message():
 
 
 class TestComesBack:
+    @settings(deadline=None)
     @given(message=messages())
     def test_any_message(self, message, shared_path):
         with contextlib.suppress(ColumnTypeError):  # of objects of several types

@@ -16,7 +16,7 @@ import pytest
 import safetensors
 import safetensors.torch
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 
 import fireworks as fw
 from disks import largest_file, lines_of_killed
@@ -66,6 +66,7 @@ def header_of(path):
 
 
 class TestComesBack:
+    @settings(deadline=None)
     @given(message=messages())
     def test_any_message(self, message, shared_path):
         with contextlib.suppress(ColumnTypeError):  # of objects of several types; see TestRefuses

@@ -221,8 +221,8 @@ class TestGroups:
     @given(tables(min_rows=1, arrays=OF_NUMBERS, dtypes=NUMBERS))
     def test_transform(self, message):
         plain = apart(message)
-        expected = plain.groupby(labels(message, "k")).transform("sum")
-        agree(message.groupby("k").transform("sum"), expected, exactly=False)
+        expected = plain.groupby(labels(message, "k"), dropna=False).transform("sum")
+        agree(message.groupby("k", dropna=False).transform("sum"), expected, exactly=False)
 
     @many
     @given(tables(arrays=OF_NUMBERS, dtypes=NUMBERS), st.integers(1, 4))

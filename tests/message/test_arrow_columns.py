@@ -162,6 +162,7 @@ class TestPandasColumns:
             if isinstance(values, pd.Categorical):
                 assert back.raw("x").categories.equals(values.categories)
                 assert back.raw("x").categories.dtype == values.categories.dtype
+                assert back.raw("x").categories.name is None
                 assert back.raw("x").codes.tolist() == values.codes.tolist()
         empty = fw.Message(pa.table(message[:0]))
         assert empty == message[:0]
@@ -205,6 +206,8 @@ class TestPandasColumns:
         assert all(note_of(fw.Message(plain), name) is None for name in plain)
         assert note_of(fw.Message({"x": torch.zeros(1, 3)})) == {"version": 1, "tensor": "float32", "shape": [3]}
         assert note_of(fw.Message({"x": pd.array([1], dtype="Int8")})) == {"version": 1, "pandas": "Int8"}
+        sparse = fw.Message({"x": pd.arrays.SparseArray([np.nan, 1.0])})
+        assert note_of(sparse) == {"version": 1, "pandas": "Sparse", "fill": None}  # JSON has no NaN
 
     def test_categories_of_one_type_share_no_other_way(self):
         mixed = fw.Message({"x": pd.Categorical([1, "a"])})
@@ -328,11 +331,18 @@ class TestDictionaries:
         assert values.tolist() == ["a", "b", "c", "b"]
         assert list(values.categories) == ["a", "b", "c"]
 
-    def test_a_null_or_a_value_twice_in_the_dictionary_is_no_category(self):
-        array = pa.DictionaryArray.from_arrays(pa.array([0, 1, 2, 3, None]), pa.array(["a", None, "a", "b"]))
-        values = column(array)
-        assert list(values.categories) == ["a", "b"]
-        assert values.codes.tolist() == [0, -1, 0, 1, -1]
+    @pytest.mark.parametrize(
+        ("dictionary", "categories", "codes"),
+        [
+            (["a", None, "b"], ["a", "b"], [0, -1, 1, -1]),
+            (["a", "b", "a"], ["a", "b"], [0, 1, 0, -1]),
+            (["a", None, "a"], ["a"], [0, -1, 0, -1]),
+        ],
+    )
+    def test_a_null_or_a_value_twice_in_the_dictionary_is_no_category(self, dictionary, categories, codes):
+        values = column(pa.DictionaryArray.from_arrays(pa.array([0, 1, 2, None]), pa.array(dictionary)))
+        assert list(values.categories) == categories
+        assert values.codes.tolist() == codes
 
     @pytest.mark.parametrize(
         ("values", "dtype"),
@@ -408,6 +418,12 @@ class TestNotes:
     def test_a_tensor_of_another_shape_than_noted_is_the_one_that_is_there(self):
         values = column(array_of_tensor(torch.zeros(2, 3)), version=1, tensor="float32", shape=[4])
         assert values.shape == (2, 3)
+
+    def test_a_tensor_that_was_permuted_since_has_the_shape_it_has_now(self):
+        kind = pa.fixed_shape_tensor(pa.int64(), (2, 3), permutation=[1, 0])
+        array = pa.ExtensionArray.from_storage(kind, fixed(range(6), 6))
+        values = column(array, version=1, tensor="int64", shape=[2, 3])
+        assert values.tolist() == [[[0, 3], [1, 4], [2, 5]]]
 
     def test_a_flattened_tensor_gets_its_noted_shape_back(self):
         values = column(fixed(range(12), 6), version=1, tensor="int64", shape=[2, 3])

@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 
 import fireworks as fw
 from fireworks.message.pickling import Bits, packed
@@ -33,6 +33,7 @@ def test_every_type_of_torch_comes_back_bit_for_bit(dtype):
     assert bits_of(column) == bits_of(tensor)
 
 
+@settings(deadline=None)
 @given(messages())
 def test_any_message_comes_back(message):
     assert pickle.loads(pickle.dumps(message)) == message

@@ -36,9 +36,13 @@ class TestName:
         assert pd.array([1.5], dtype="tensor[bfloat16]").tensor.dtype == torch.bfloat16
         assert TensorDtype.is_dtype("tensor[int64, 2]")
 
-    @pytest.mark.parametrize("text", ["tensor", "tensor[]", "tensor[float]x", "tensor[float32, -1]", "tensor[randn]", "x"])
+    @pytest.mark.parametrize(
+        "text", ["tensor", "tensor[]", "tensor[float]x", "tensor[float32, -1]", "tensor[randn]", "x"]
+    )
     def test_another_text_is_refused(self, text):
-        with pytest.raises(TypeError, match=rf"^Cannot construct a 'TensorDtype' from '{text.replace('[', '.')}'") as info:
+        with pytest.raises(
+            TypeError, match=rf"^Cannot construct a 'TensorDtype' from '{text.replace('[', '.')}'"
+        ) as info:
             TensorDtype.construct_from_string(text)
         assert str(info.value).endswith("write it as in 'tensor[float32, 3]'.")
         assert TensorDtype() != text
@@ -137,7 +141,9 @@ class TestCommonType:
         assert common(TensorDtype(torch.bool), np.dtype("bool")) == np.dtype("bool")
 
     def test_frames_of_two_types_are_joined_in_it(self):
-        floats, ints = ([TensorArray(torch.ones(1, *shape).to(e)) for shape in ((), (2,))] for e in (torch.float32, torch.int64))
+        floats, ints = (
+            [TensorArray(torch.ones(1, *shape).to(e)) for shape in ((), (2,))] for e in (torch.float32, torch.int64)
+        )
         frames = [pd.DataFrame({"s": s, "v": v}) for s, v in (floats, ints)]
         assert pd.concat(frames).dtypes.astype(str).tolist() == ["tensor[float64]", "tensor[float64, 2]"]
         assert pd.concat(frames)["v"].array.tensor.tolist() == [[1.0, 1.0]] * 2

@@ -71,10 +71,12 @@ class TestAgainstPandas:
         compare(torch.tensor([math.inf, 1, -math.inf, 3, 4, 5, 6]), how)
 
     @given(st.data())
-    @settings(deadline=None, max_examples=25)
+    @settings(deadline=None, max_examples=10)
     def test_any_groups(self, how, data):
         size, num_groups = data.draw(st.integers(0, 20)), data.draw(st.integers(1, 4))
-        ids = np.array(data.draw(st.lists(st.integers(-1, num_groups - 1), min_size=size, max_size=size)), dtype=np.int64)
+        ids = np.array(
+            data.draw(st.lists(st.integers(-1, num_groups - 1), min_size=size, max_size=size)), dtype=np.int64
+        )
         number = st.sampled_from([0.0, 1.0, -2.5, 1e3, NAN])
         rows = data.draw(st.lists(st.tuples(number, number), min_size=size, max_size=size))
         compare(torch.tensor(rows, dtype=torch.float64).reshape(size, 2), how, ids, num_groups)
@@ -122,7 +124,9 @@ class TestTypes:
     )
     def test_sums_are_int64_and_floats_keep_their_type(self, how, element, expected):
         for shape in ((), (2,)):
-            options = {"rank": {"ties_method": "average", "ascending": True, "pct": False, "na_option": "keep"}}.get(how, {})
+            options = {"rank": {"ties_method": "average", "ascending": True, "pct": False, "na_option": "keep"}}.get(
+                how, {}
+            )
             if how.startswith("cum"):
                 options = {"skipna": True}
             rows = torch.ones(4, *shape).to(element)
@@ -148,13 +152,16 @@ class TestTypes:
         rows = torch.tensor([1 + 1j, complex(NAN, 2), 2, 3j])
         result = aggregate(rows, np.array([0, 0, 0, 1]), 2, how)
         one = [1 + 1j, 2]
-        expected = {"sum": sum(one), "prod": np.prod(one), "mean": np.mean(one), "first": one[0], "last": one[1]}.get(how, True)
+        expected = {"sum": sum(one), "prod": np.prod(one), "mean": np.mean(one), "first": one[0], "last": one[1]}.get(
+            how, True
+        )
         np.testing.assert_allclose(result, [expected, 3j if how not in {"any", "all"} else True])
 
     @pytest.mark.parametrize("how", ["min", "var", "median", "cummax"])
     def test_complex_numbers_have_no_order_and_no_spread(self, how):
         with pytest.raises(
-            TypeError, match=rf"^tensor\[complex64\] has no '{how}'; complex numbers have sum, prod, mean, any, all, first, last\.$"
+            TypeError,
+            match=rf"^tensor\[complex64\] has no '{how}'; complex numbers have sum, prod, mean, any, all, first, last\.$",
         ):
             aggregate(torch.ones(2, dtype=torch.complex64), np.array([0, 0]), 1, how)
 
@@ -196,7 +203,9 @@ class TestSameBytes:
         torch.set_num_threads(threads)
 
     @pytest.mark.parametrize("how", list(KERNELS))
-    @pytest.mark.parametrize(("num_rows", "width", "num_groups"), [(40_000, 17, 7), (30_000, 8, 20_000), (200_000, 1, 1), (3, 90_000, 2)])
+    @pytest.mark.parametrize(
+        ("num_rows", "width", "num_groups"), [(40_000, 17, 7), (30_000, 8, 20_000), (200_000, 1, 1), (3, 90_000, 2)]
+    )
     def test_any_number_of_threads_gives_them(self, how, num_rows, width, num_groups):
         generator = torch.Generator().manual_seed(0)
         rows = torch.randn(num_rows, width, generator=generator) * torch.logspace(-6, 6, width)

@@ -49,7 +49,11 @@ class TestLookingUp:
 
 class TestSets:
     def test_slices_and_selections_keep_name_and_kind(self, index):
-        for part, expected in [(index[1:], ROWS[1:]), (index[[3, 0]], ROWS[[3, 0]]), (index[index.isin(index[:1])], ROWS[[0, 2]])]:
+        for part, expected in [
+            (index[1:], ROWS[1:]),
+            (index[[3, 0]], ROWS[[3, 0]]),
+            (index[index.isin(index[:1])], ROWS[[0, 2]]),
+        ]:
             assert type(part) is TensorIndex
             assert part.name == "v"
             assert rows(part) == expected.tolist()

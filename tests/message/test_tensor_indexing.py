@@ -65,7 +65,9 @@ class TestRowsNamed:
         assert positions([], 0).tolist() == []
 
 
-@pytest.mark.parametrize("element", [torch.float32, torch.bool, torch.uint16, torch.uint64, torch.float8_e5m2, torch.complex64])
+@pytest.mark.parametrize(
+    "element", [torch.float32, torch.bool, torch.uint16, torch.uint64, torch.float8_e5m2, torch.complex64]
+)
 class TestEveryElement:
     def test_rows_are_read_as_copies(self, element):
         tensor = torch.tensor([[1, 0], [0, 0], [1, 1]]).to(element)
@@ -77,8 +79,12 @@ class TestEveryElement:
     def test_rows_are_written(self, element, rows):
         tensor, values = torch.zeros(3, 2).to(element), torch.tensor([[1, 0], [0, 1]]).to(element)
         assign(tensor, rows, values)
-        assert torch.equal(tensor[[1, 0] if isinstance(rows, np.ndarray) else rows].double() if not element.is_complex else tensor[
-            [1, 0] if isinstance(rows, np.ndarray) else rows], values.double() if not element.is_complex else values)
+        assert torch.equal(
+            tensor[[1, 0] if isinstance(rows, np.ndarray) else rows].double()
+            if not element.is_complex
+            else tensor[[1, 0] if isinstance(rows, np.ndarray) else rows],
+            values.double() if not element.is_complex else values,
+        )
         assign(tensor, rows, torch.tensor([1, 1]).to(element))
         assert tensor[0].tolist() == torch.tensor([1, 1]).to(element).tolist()
         assign(tensor, 1, torch.tensor([[0, 1]]).to(element))
@@ -89,7 +95,9 @@ class TestAssign:
     @pytest.mark.parametrize(("rows", "named"), [(0, 1), (slice(0, 3), 3), (np.array([0, 1, 2]), 3)])
     def test_another_number_of_rows_is_refused_and_nothing_is_written(self, rows, named):
         tensor = torch.zeros(3, 2)
-        with pytest.raises(ValueError, match=rf"^Length of values \(2\) does not match the number of rows to set \({named}\)\.$"):
+        with pytest.raises(
+            ValueError, match=rf"^Length of values \(2\) does not match the number of rows to set \({named}\)\.$"
+        ):
             assign(tensor, rows, torch.ones(2, 2))
         assert tensor.tolist() == [[0.0, 0.0]] * 3
 

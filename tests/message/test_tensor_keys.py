@@ -28,9 +28,9 @@ ELEMENTS = [
 SPECIAL = [0.0, -0.0, 1.0, -1.0, 2.5, -2.5, math.inf, -math.inf, 1e-40, -1e-40]
 
 
-def tensors(element, rows=st.integers(0, 8), width=st.integers(0, 3)):
+def tensors(element):
     number = st.sampled_from(SPECIAL) if element.is_floating_point or element.is_complex else st.integers(0, 3)
-    return st.tuples(rows, width).flatmap(
+    return st.tuples(st.integers(0, 8), st.integers(0, 3)).flatmap(
         lambda size: st.lists(number, min_size=size[0] * size[1], max_size=size[0] * size[1]).map(
             lambda numbers: torch.tensor(numbers, dtype=torch.float64).reshape(size).to(element)
         )
@@ -77,7 +77,9 @@ class TestEveryElement:
 class TestMissing:
     def test_nan_equals_nan_and_comes_last(self):
         other_nan = torch.tensor(-NAN)
-        tensor = torch.stack([torch.tensor([1.0, NAN]), torch.stack([torch.tensor(1.0), other_nan]), torch.tensor([1.0, math.inf])])
+        tensor = torch.stack(
+            [torch.tensor([1.0, NAN]), torch.stack([torch.tensor(1.0), other_nan]), torch.tensor([1.0, math.inf])]
+        )
         made = keys(tensor)
         assert made[0] == made[1] != made[2]
         assert ranks(tensor).tolist() == [1, 1, 0]

@@ -31,7 +31,9 @@ class TestTypes:
     @pytest.mark.parametrize("right", ["int64", "int32", "uint8", "float32", "float64"])
     def test_two_columns(self, function, left, right):
         one, other = np.array([7, 2, 5], dtype=left), np.array([2, 1, 3], dtype=right)
-        assert same(arithmetic(torch.from_numpy(one), TensorArray(torch.from_numpy(other)), function), function(one, other))
+        assert same(
+            arithmetic(torch.from_numpy(one), TensorArray(torch.from_numpy(other)), function), function(one, other)
+        )
         assert same(arithmetic(torch.from_numpy(one), other, function), function(one, other))
 
     @pytest.mark.parametrize("function", ARITHMETIC)
@@ -41,7 +43,10 @@ class TestTypes:
         plain, of_python = np.array([7, 2, 5], dtype=kind), number.item() if hasattr(number, "item") else number
         assert same(arithmetic(torch.from_numpy(plain), number, function), function(plain, of_python))
 
-    @pytest.mark.parametrize("mirrored", [roperator.radd, roperator.rsub, roperator.rtruediv, roperator.rfloordiv, roperator.rmod, roperator.rpow])
+    @pytest.mark.parametrize(
+        "mirrored",
+        [roperator.radd, roperator.rsub, roperator.rtruediv, roperator.rfloordiv, roperator.rmod, roperator.rpow],
+    )
     def test_a_number_on_the_left(self, mirrored):
         assert same(arithmetic(torch.tensor([7, 2, 5]), 3, mirrored), mirrored(np.array([7, 2, 5]), 3))
         assert same(arithmetic(torch.tensor([7.0, 2.0]), 3, mirrored), mirrored(np.array([7, 2], dtype="float32"), 3))
@@ -74,16 +79,24 @@ class TestTypes:
         truth = torch.tensor([True, False])
         plain = truth.numpy()
         for function in (operator.add, operator.mul, operator.and_, operator.or_, operator.xor):
-            assert same(arithmetic(truth, torch.tensor([True, True]), function), function(plain, np.array([True, True])))
+            assert same(
+                arithmetic(truth, torch.tensor([True, True]), function), function(plain, np.array([True, True]))
+            )
         for function in (operator.floordiv, operator.mod, operator.pow, operator.truediv):
-            assert same(arithmetic(truth, torch.tensor([True, True]), function), function(plain, np.array([True, True])))
+            assert same(
+                arithmetic(truth, torch.tensor([True, True]), function), function(plain, np.array([True, True]))
+            )
 
     def test_quotient_and_rest_come_together(self):
         for column in (np.array([7, -7, 5]), np.array([7.5, -7.5, 5.0])):
             for number in (3, np.array([3, 2, -1])):
-                for ours, theirs in zip(arithmetic(torch.from_numpy(column), number, divmod), divmod(column, number), strict=True):
+                for ours, theirs in zip(
+                    arithmetic(torch.from_numpy(column), number, divmod), divmod(column, number), strict=True
+                ):
                     assert same(ours, theirs)
-            for ours, theirs in zip(arithmetic(torch.from_numpy(column), 20, roperator.rdivmod), divmod(20, column), strict=True):
+            for ours, theirs in zip(
+                arithmetic(torch.from_numpy(column), 20, roperator.rdivmod), divmod(20, column), strict=True
+            ):
                 assert same(ours, theirs)
 
 
@@ -91,9 +104,14 @@ class TestRows:
     VECTORS = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
 
     def test_a_bare_row_meets_each_row(self):
-        assert arithmetic(self.VECTORS, torch.tensor([10.0, 100.0]), operator.mul).tolist() == [[10.0, 200.0], [30.0, 400.0]]
+        assert arithmetic(self.VECTORS, torch.tensor([10.0, 100.0]), operator.mul).tolist() == [
+            [10.0, 200.0],
+            [30.0, 400.0],
+        ]
 
-    @pytest.mark.parametrize("numbers", [[10.0, 100.0], np.array([10.0, 100.0]), TensorArray(torch.tensor([10.0, 100.0]))])
+    @pytest.mark.parametrize(
+        "numbers", [[10.0, 100.0], np.array([10.0, 100.0]), TensorArray(torch.tensor([10.0, 100.0]))]
+    )
     def test_a_column_of_numbers_meets_each_rows_elements(self, numbers):
         assert arithmetic(self.VECTORS, numbers, operator.mul).tolist() == [[10.0, 20.0], [300.0, 400.0]]
 
@@ -124,19 +142,27 @@ class TestRefusals:
     def test_another_number_of_rows(self, other):
         with pytest.raises(ValueError, match=rf"^Lengths must match: 2 rows and {len(other)}\.$"):
             arithmetic(torch.zeros(2), other, operator.add)
-        with pytest.raises(ValueError, match="^Lengths must match"):
+        with pytest.raises(ValueError, match=r"^Lengths must match"):
             comparison(torch.zeros(2), other, operator.eq)
 
     @pytest.mark.parametrize(
         ("other", "kind"),
-        [("a", "'a'"), (None, "None"), (pd.Timestamp(0), "Timestamp"), (["a", "b"], r"\['a', 'b'\]"), (object(), "<object")],
+        [
+            ("a", "'a'"),
+            (None, "None"),
+            (pd.Timestamp(0), "Timestamp"),
+            (["a", "b"], r"\['a', 'b'\]"),
+            (object(), "<object"),
+        ],
     )
     def test_what_is_no_number(self, other, kind):
         with pytest.raises(TypeError, match=rf"^tensor\[float32\] can't be computed with {kind}"):
             arithmetic(torch.zeros(2), other, operator.add)
 
     def test_rows_of_another_shape(self):
-        with pytest.raises(TypeError, match=r"^Rows of tensor\[float32, 2\] don't broadcast with those of tensor\[float32, 3\]\.$"):
+        with pytest.raises(
+            TypeError, match=r"^Rows of tensor\[float32, 2\] don't broadcast with those of tensor\[float32, 3\]\.$"
+        ):
             arithmetic(torch.zeros(2, 2), TensorArray(torch.zeros(2, 3)), operator.add)
 
     def test_what_torch_has_not(self):
@@ -147,7 +173,9 @@ class TestRefusals:
             arithmetic(torch.zeros(1), 1.5, operator.and_)
 
     def test_dividing_integers_by_zero(self):
-        with pytest.raises(ZeroDivisionError, match=r"^tensor\[int64\]: division of integers by zero; convert to floats\.$"):
+        with pytest.raises(
+            ZeroDivisionError, match=r"^tensor\[int64\]: division of integers by zero; convert to floats\.$"
+        ):
             arithmetic(torch.tensor([1]), 0, operator.floordiv)
         assert arithmetic(torch.tensor([1]), 0, operator.truediv).item() == math.inf
 
@@ -176,13 +204,26 @@ class TestComparison:
 
     def test_two_rows_are_equal_where_all_elements_are(self):
         rows = torch.tensor([[1, 2], [1, 3], [NAN, 2]])
-        for other in (torch.tensor([1.0, 2.0]), TensorArray(torch.tensor([[1, 2]] * 3)), np.fromiter([torch.tensor([1, 2])] * 3, object)):
+        for other in (
+            torch.tensor([1.0, 2.0]),
+            TensorArray(torch.tensor([[1, 2]] * 3)),
+            np.fromiter([torch.tensor([1, 2])] * 3, object),
+        ):
             assert comparison(rows, other, operator.eq).tolist() == [True, False, False]
             assert comparison(rows, other, operator.ne).tolist() == [False, True, True]
         assert comparison(torch.zeros(2, 0), torch.zeros(0), operator.eq).tolist() == [True, True]
 
     @pytest.mark.parametrize(
-        "other", ["a", None, pd.Timestamp(0), ["a", "b"], np.array(["x", 1], dtype=object), TensorArray(torch.zeros(2, 3)), object()]
+        "other",
+        [
+            "a",
+            None,
+            pd.Timestamp(0),
+            ["a", "b"],
+            np.array(["x", 1], dtype=object),
+            TensorArray(torch.zeros(2, 3)),
+            object(),
+        ],
     )
     def test_what_is_no_such_row_equals_none(self, other):
         rows = torch.zeros(2, 2)

@@ -200,7 +200,9 @@ class TestManyRows:
 
     @pytest.mark.parametrize("values", [[[1, 2, 3]], np.zeros((1, 3)), [torch.zeros(3)], [[1, 2], [1, 2, 3]]])
     def test_a_row_of_another_shape_is_refused(self, values):
-        with pytest.raises(ValueError, match=r"^A row of tensor\[float32, 2\] has shape \(2,\); got one of shape \(3,\)\.$"):
+        with pytest.raises(
+            ValueError, match=r"^A row of tensor\[float32, 2\] has shape \(2,\); got one of shape \(3,\)\.$"
+        ):
             rows_of(values, VECTOR)
 
 
@@ -216,7 +218,9 @@ class TestOneRow:
         assert row_of(2**24 + 1, NUMBER).item() == 2**24
         assert row_of(0.1, NUMBER).item() == np.float32(0.1)
 
-    @pytest.mark.parametrize(("value", "dtype"), [(2.5, INT), (object(), NUMBER), ("1", NUMBER), (70000.0, TensorDtype(torch.float16))])
+    @pytest.mark.parametrize(
+        ("value", "dtype"), [(2.5, INT), (object(), NUMBER), ("1", NUMBER), (70000.0, TensorDtype(torch.float16))]
+    )
     def test_a_value_that_does_not_fit_is_refused(self, value, dtype):
         with pytest.raises(TypeError, match="does not fit tensor"):
             row_of(value, dtype)
@@ -257,7 +261,9 @@ class TestTypes:
         ],
     )
     def test_nothing_else_changes_a_value(self, values, element, named):
-        with pytest.raises(TypeError, match=rf"^{named} does not fit tensor\[{str(element)[6:]}\]; convert the column first"):
+        with pytest.raises(
+            TypeError, match=rf"^{named} does not fit tensor\[{str(element)[6:]}\]; convert the column first"
+        ):
             fit(values, TensorDtype(element))
 
     def test_gradients_flow_through(self):

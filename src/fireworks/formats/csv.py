@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import torch
 from pyarrow import csv
 
 from fireworks._internal.checks import check_no_index
@@ -25,7 +26,12 @@ from fireworks.formats.compression import packed, unpacked
 from fireworks.formats.spelling import conformed, plain_values
 from fireworks.message import Field, Message, Schema
 from fireworks.message.kinds import is_objects
+from fireworks.message.tensor_dtype import dtype_name
 
+_READ_BY_ARROW = {
+    f"{sign}int{bits}": getattr(pa, f"{sign}int{bits}")() for sign in ("", "u") for bits in (8, 16, 32, 64)
+}
+_READ_BY_ARROW["float64"] = pa.float64()
 _LARGEST_ROW = 2**30  # bytes; Arrow reads a row only within one block
 
 
@@ -162,6 +168,26 @@ def _read_by_schema(path: str | Path, schema: Schema, sep: str, na_values: str |
     columns = dict(zip(names, table.columns, strict=False))
     for field in schema:
         if field.name in columns and not _is_text(field):
-            fields = columns[field.name]  # quoted or not, nothing is no number
-            columns[field.name] = pc.if_else(pc.equal(fields, ""), pa.scalar(None, fields.type), fields)
+            texts = columns[field.name]  # quoted or not, nothing is no number
+            columns[field.name] = _numbers(pc.if_else(pc.equal(texts, ""), pa.scalar(None, texts.type), texts), field)
     return conformed(columns, schema, path)
+
+
+def _numbers(texts: Any, field: Field) -> Any:
+    """Return texts as integers or doubles where each is one to the last digit; else as they are, to be read one by one."""
+    dtype = getattr(field.dtype, "numpy_dtype", field.dtype)
+    kind = (
+        None if field.shape else _READ_BY_ARROW.get(dtype_name(dtype) if isinstance(dtype, torch.dtype) else str(dtype))
+    )
+    if kind is None:
+        return texts
+    try:
+        numbers = texts.cast(kind)
+    except pa.ArrowInvalid:
+        return texts
+    if pa.types.is_integer(kind):
+        is_odd = pc.invert(pc.match_substring_regex(texts, "^-?[0-9]+$"))
+    else:  # too many digits for a double, or too small or too large for one
+        is_odd = pc.or_(pc.greater_equal(pc.abs(numbers), 2.0**53), pc.equal(numbers, 0.0))
+        is_odd = pc.and_(is_odd, pc.invert(pc.is_in(texts, pa.array(["0", "0.0", "-0.0", "inf", "-inf"], texts.type))))
+    return texts if pc.any(is_odd).as_py() else numbers

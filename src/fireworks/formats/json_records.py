@@ -17,7 +17,7 @@ from fireworks.message.kinds import object_array
 from fireworks.message.lists import Digits
 
 _ORIENTS = ("records", "columns", "index", "split")
-_DIGITS: dict[str, Any] = {"parse_float": Digits, "parse_int": Digits, "parse_constant": Digits}
+_DIGITS: dict[str, Any] = {"parse_float": Digits, "parse_constant": Digits}  # 0.1 is another float32 than a float64
 
 Lists: TypeAlias = "dict[str, list[Any]]"
 

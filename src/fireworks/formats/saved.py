@@ -74,7 +74,7 @@ _OTHERS = {
 
 
 class _Member(NamedTuple):
-    """What is one tensor of the file: its bytes, how the header describes them, and the type that they have here."""
+    """What is one tensor of the file: its bytes, how the header describes them, and where they may begin."""
 
     key: str
     data: np.ndarray[Any, Any]
@@ -189,7 +189,7 @@ def load_message(path: str | Path, device: torch.device | str | None = None) -> 
         try:
             message = _read(file)
         except _Refused as error:
-            raise FileFormatError(f"Message.load: {str(path)!r} {error}") from error.__cause__
+            raise FileFormatError(f"Message.load: {str(path)!r} {error}") from None
         except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
             # each part is as it was written, so whoever wrote them was not `save_message`
             raise FileFormatError(f"Message.load: {str(path)!r} contradicts itself: {error}.") from error

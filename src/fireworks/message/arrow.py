@@ -52,13 +52,13 @@ def _table(columns: Mapping[str, Column], *, portable: bool = False) -> Any:
 
 
 def reader_of(message: Message) -> Any:
-    """Return a message as a stream of one Arrow batch, of no rows too, so that its categories are never lost."""
+    """Return a message as a stream of Arrow batches for other libraries.
+
+    Raises:
+        ColumnTypeError: a column holds what Arrow can't, or has a NUL in its name.
+    """
     require_names_for_c(message)
-    table = table_of(message, portable=True)
-    batches = table.to_batches()
-    if not batches and message.columns:
-        batches = [pa.RecordBatch.from_arrays([column.chunk(0) for column in table.columns], schema=table.schema)]
-    return pa.RecordBatchReader.from_batches(table.schema, batches)
+    return table_of(message, portable=True).to_reader()
 
 
 def require_names_for_c(message: Message) -> None:

@@ -122,9 +122,9 @@ def column_of_array(array: Any, note: Note, *, name: str = "", share: bool = Fal
 def _noted_column(array: Any, note: Note, *, share: bool) -> Column | None:
     kind = array.type
     if "tensor" in note:
-        return _noted_tensor(array, _torch_dtype(note["tensor"]), note["shape"], share=share)
+        return _noted_tensor(array, getattr(torch, note["tensor"]), note["shape"], share=share)
     if "numpy" in note:
-        tensor = _noted_tensor(array, _torch_dtype(note["numpy"]), [], share=share)
+        tensor = _noted_tensor(array, getattr(torch, note["numpy"]), [], share=share)
         return None if tensor is None else tensor.numpy()
     if "objects" in note:
         from fireworks.message.arrow_objects import objects_of_array
@@ -141,13 +141,6 @@ def _noted_column(array: Any, note: Note, *, share: bool) -> Column | None:
         return _sparse(_natural("", array, share=False), note["fill"])
     masked = _MASKED.get(kind)
     return _nullable(array, masked) if masked is not None and note["pandas"] == masked.name else None
-
-
-def _torch_dtype(name: str) -> torch.dtype:
-    dtype = getattr(torch, name)
-    if not isinstance(dtype, torch.dtype):
-        raise TypeError(f"torch.{name} is no dtype.")
-    return dtype
 
 
 def _sparse(values: Any, fill: Any) -> Column | None:
@@ -219,7 +212,7 @@ def _text(array: Any, dtype: Any) -> Column:
 
 def _categories(array: Any, note: Note) -> Column:
     """Join the dictionaries of all chunks; a dictionary may hold a null, or a value twice, which categories may not."""
-    whole = _one_dictionary(array)
+    whole = one_array(array)
     codes = whole.indices.cast(pa.int64()).fill_null(-1).to_numpy()
     values = _index(column_of_array(pa.chunked_array([whole.dictionary]), note))
     if values.hasnans or not values.is_unique:
@@ -230,12 +223,6 @@ def _categories(array: Any, note: Note) -> Column:
 
 def _index(column: Column) -> pd.Index[Any]:
     return cast("pd.Index[Any]", pd.Index(to_series("", column)).rename(None))
-
-
-def _one_dictionary(array: Any) -> Any:
-    if array.num_chunks > 1 and not isinstance(array.type.value_type, pa.BaseExtensionType):
-        array = array.unify_dictionaries()
-    return one_array(array)
 
 
 def _noted_categories(array: Any, note: Note) -> Column | None:

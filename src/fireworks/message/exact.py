@@ -72,8 +72,8 @@ def _changed(values: Array, dtype: np.dtype[Any]) -> Flags:
         return np.asarray((values.astype(dtype) != values) & ~np.isnan(values))
     if target == "f":
         floats = values.astype(dtype)
-        fits = _within(floats, values.dtype)  # else it was rounded up to a number that can't be cast back
-        return np.asarray(~fits | (np.where(fits, floats, 0).astype(values.dtype) != values))
+        # what was rounded up to a number that is too large can't be cast back; it was not 0
+        return np.asarray(np.where(_within(floats, values.dtype), floats, 0).astype(values.dtype) != values)
     if source == "f":
         return np.asarray(~_within(values, dtype) | (np.floor(values) != values))
     return np.asarray((values < np.iinfo(dtype).min) | (values > np.iinfo(dtype).max))

@@ -147,9 +147,11 @@ class Deferred:
 
     def _computed_of(self) -> list[str]:
         """Return the names of the columns that results are computed of."""
-        if self._selection is None:
-            return [name for name in self._message.columns if name not in self._whole]
-        return [self._selection] if isinstance(self._selection, str) else self._selection
+        if self._single is not None:
+            return [self._single]
+        if isinstance(self._selection, list):
+            return self._selection
+        return [name for name in self._message.columns if name not in self._whole]
 
     def _of_elements(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         chosen = self._computed_of()
@@ -344,8 +346,9 @@ class Grouped(Deferred):
             return self._by_index(*self._times)._call(name, args, kwargs)
         is_elementwise = self._is_elementwise(name)
         if kwargs.get("numeric_only") is True and not is_elementwise and has_tensors(self._message):
-            numbers = columns_of_numbers(self._message)
-            chosen = self[[column for column in self._computed_of() if column in numbers]]
+            # pandas takes rows of many numbers for objects
+            numbers = [column for column in self._computed_of() if column in columns_of_numbers(self._message)]
+            chosen = self if self._single in numbers else self[numbers]
             return chosen._call(name, args, kwargs | {"numeric_only": False})
         return super()._call(name, args, kwargs)
 

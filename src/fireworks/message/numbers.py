@@ -16,10 +16,11 @@ from pandas.api.extensions import ExtensionArray
 from pandas.arrays import ArrowExtensionArray, NumpyExtensionArray
 
 from fireworks.message import texts
-from fireworks.message.columns import Column
+from fireworks.message.columns import Column, Positions
 from fireworks.message.exact import NUMBER_KINDS, Array, Flags, MisfitError, as_shared_tensor, exact, numpy_of
 from fireworks.message.kinds import NoConversionError, arrow_of, cells_of, is_arrow, is_objects, is_text
 from fireworks.message.lists import (
+    Digits,
     arrow_elements,
     decode_json,
     fixed_size_lists,
@@ -27,9 +28,9 @@ from fireworks.message.lists import (
     object_elements,
     shape_of_lists,
 )
-from fireworks.message.tensor_dtype import dtype_name
 
-_IN_TORCH = frozenset(dtype_name(dtype) for dtype in vars(torch).values() if isinstance(dtype, torch.dtype))
+_SPELLINGS = {bool: "bool", float: "float64", complex: "complex128", str: "text", Digits: "text"}
+_LONG = "gG"  # NumPy's letters of the numbers that torch lacks, longdouble and its complex
 
 
 # --- in a type that is wanted -----------------------------------------------------------------------------------------
@@ -69,16 +70,13 @@ def _numbers_of_objects(cells: Array, dtype: np.dtype[Any]) -> tuple[Array, Flag
     """Convert Python values kind by kind, because NumPy would bring an int and a float to one type first."""
     missing = np.asarray(pd.isna(cells))
     values = np.zeros(len(cells), dtype=dtype)
-    groups: dict[str, list[int]] = {}
-    for row in np.flatnonzero(~missing).tolist():
-        groups.setdefault(_spelling(cells, row), []).append(row)
-    for spelling, rows in groups.items():
+    for spelling, rows in _by_spelling(cells, np.flatnonzero(~missing)).items():
         part = cells[rows]
         try:
             if spelling == "text":
-                values[rows] = texts.numbers(np.array([str(cell) for cell in part], dtype=object), dtype)
+                values[rows] = texts.numbers(np.array(list(map(str, part)), dtype=object), dtype)
             else:
-                values[rows] = exact(np.array([_as_python(cell) for cell in part], dtype=spelling), dtype)
+                values[rows] = exact(part.astype(spelling), dtype)
         except MisfitError as misfit:
             raise MisfitError(rows[misfit.position], part[misfit.position]) from None
     if dtype.kind in "fc":
@@ -87,14 +85,23 @@ def _numbers_of_objects(cells: Array, dtype: np.dtype[Any]) -> tuple[Array, Flag
     return values, missing
 
 
-def _as_python(cell: Any) -> Any:
-    is_wrapped = isinstance(cell, np.number) or (isinstance(cell, torch.Tensor) and cell.numel() == 1)
-    return cell.item() if is_wrapped else cell
+def _by_spelling(cells: Array, rows: Positions) -> dict[str, Positions]:
+    """Return the rows of each kind of value, by the type in which they lose nothing: one of NumPy's, or ``text``."""
+    kinds = set(map(type, cells[rows]))
+    if len(kinds) == 1 and kinds <= _SPELLINGS.keys():
+        return {_SPELLINGS[kinds.pop()]: rows}
+    if kinds == {int} and min(cells[rows]) >= -(2**63) and max(cells[rows]) < 2**63:
+        return {"int64": rows}
+    groups: dict[str, list[int]] = {}
+    for row in rows.tolist():
+        groups.setdefault(_spelling(cells, row), []).append(row)
+    return {spelling: np.array(group) for spelling, group in groups.items()}
 
 
 def _spelling(cells: Array, row: int) -> str:
-    """Return the type in which one cell loses nothing: one of NumPy's, or ``text``."""
-    cell = _as_python(cells[row])
+    cell = cells[row]
+    if isinstance(cell, np.number) or (isinstance(cell, torch.Tensor) and cell.numel() == 1):
+        cell = cell.item()
     if isinstance(cell, (str, Decimal)):
         return "text"
     if isinstance(cell, (bool, np.bool_)):
@@ -174,7 +181,7 @@ def tensor_of(column: Column) -> torch.Tensor:
         if missing.any():
             raise MisfitError(int(np.argmax(missing)), None)
         column = column.to_numpy(dtype=cast("Any", column.dtype).numpy_dtype)
-    if not isinstance(column, np.ndarray) or column.dtype.name not in _IN_TORCH:
+    if not isinstance(column, np.ndarray) or column.dtype.kind not in NUMBER_KINDS or column.dtype.char in _LONG:
         raise NoConversionError
     return as_shared_tensor(column)
 

@@ -70,19 +70,16 @@ def aggregate(
         options |= {"ids": ids, "ngroups": num_groups, "min_count": min_count, "has_dropped_na": bool((ids < 0).any())}
         return _by_pandas(rows, how=how, **options).to(rows.device)
     groups = _groups(rows, ids, num_groups, skipna=options.get("skipna", True), ddof=options.get("ddof", 1))
-    result, absent = KERNELS[how](groups), groups.sizes < (min_count if how in {"sum", "prod"} else max(min_count, 1))
-    if how in {"any", "all"} or not absent.any():
-        return _typed(result, rows, how).reshape(num_groups, *rows.shape[1:]).to(rows.device)
-    absent = absent.expand_as(result).reshape(num_groups, *rows.shape[1:])
-    found = result.reshape(absent.shape).masked_fill(absent, 0)
-    filled = with_room_for_nan(found).masked_fill(absent, math.nan)
-    return (filled.to(rows.dtype) if dtype_of(rows).can_be_missing else filled).to(rows.device)
-
-
-def _typed(result: torch.Tensor, rows: torch.Tensor, how: str) -> torch.Tensor:
-    """Floats keep their type, and so does what was only chosen among the rows."""
-    keeps = how in {"min", "max", "first", "last"} or (dtype_of(rows).can_be_missing and how not in {"any", "all"})
-    return result.to(rows.dtype) if keeps else result
+    result = KERNELS[how](groups).reshape(num_groups, *rows.shape[1:])
+    if how in {"any", "all"}:
+        return result.to(rows.device)
+    absent = groups.sizes < (min_count if how in {"sum", "prod"} else max(min_count, 1))
+    if absent.any():
+        absent = absent.expand(num_groups, groups.values.shape[1]).reshape(result.shape)
+        result = with_room_for_nan(result.masked_fill(absent, 0)).masked_fill(absent, math.nan)
+    elif how in {"min", "max", "first", "last"}:
+        result = result.to(rows.dtype)
+    return result.to(rows.device, rows.dtype if dtype_of(rows).can_be_missing else result.dtype)
 
 
 @dataclass(frozen=True)

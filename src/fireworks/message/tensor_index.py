@@ -12,7 +12,7 @@ class TensorIndex(pd.Index):
 
     Example:
         >>> frame = fw.Message({"v": torch.tensor([[1, 2], [3, 4]]), "n": [5, 6]}).to_pandas().set_index("v")
-        >>> frame.index.get_loc(torch.tensor([3, 4]))
+        >>> int(frame.index.get_loc(torch.tensor([3, 4])))
         1
     """
 

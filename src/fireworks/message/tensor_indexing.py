@@ -89,7 +89,7 @@ def assign(tensor: torch.Tensor, rows: int | slice | Positions, values: torch.Te
         values = values.clone()
     if tensor.dtype in _SAME_BITS:  # torch can't write what has no sign
         tensor, values = tensor.view(_SAME_BITS[tensor.dtype]), values.view(_SAME_BITS[tensor.dtype])
-    base = tensor._base if tensor._is_view() else tensor
-    is_parameter = base is not None and base.is_leaf and base.requires_grad
+    owners = [tensor] if tensor._base is None else [tensor, tensor._base]
+    is_parameter = any(owner.is_leaf and owner.requires_grad for owner in owners)
     with torch.no_grad() if is_parameter else contextlib.nullcontext():  # as optimizers write
         tensor[torch.from_numpy(rows.copy()) if isinstance(rows, np.ndarray) else rows] = values.to(tensor.device)
