@@ -565,7 +565,7 @@ class TestBadInput:
         assert f"column 'y' must have 5 rows, as the input has; the module returned shape {shape}" in str(caught.value)
 
     def test_no_message_is_refused(self):
-        with pytest.raises(TypeError, match="expected a mapping from names to columns, rows, .* got Tensor"):
+        with pytest.raises(TypeError, match=r"expected a mapping from names to columns, rows, .* got Tensor"):
             linear(0, 3, 2)(torch.zeros(3))
 
 

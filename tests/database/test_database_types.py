@@ -5,7 +5,6 @@ import pytest
 import sqlalchemy as sa
 import torch
 
-import fireworks as fw
 from database.database_columns import COLUMNS
 from fireworks.database.types import ColumnType, reflected_type, type_of
 from fireworks.errors import ColumnTypeError

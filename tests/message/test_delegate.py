@@ -260,6 +260,31 @@ class TestComputing:
             message.astype({"nope": torch.float64})
 
 
+class TestCopies:
+    def test_a_deep_copy_has_memory_of_its_own(self, message):
+        deep, shallow = message.copy(), message.copy(deep=False)
+        assert deep == shallow == message
+        assert shallow["v"].data_ptr() == message["v"].data_ptr()
+        deep["v"].zero_()
+        deep.raw("n")[:] = 0
+        assert message["v"].sum() == 28
+        assert message["n"].sum() == 10
+
+    def test_types_that_pandas_finds_leave_tensors_alone(self, message):
+        found = message.convert_dtypes()
+        assert found.schema["n"].dtype == "Int64"
+        assert found["v"].tolist() == message["v"].tolist()
+        assert message.infer_objects() == message
+
+    def test_what_changes_nothing_shares_memory(self, message):
+        for same in (
+            message.drop_duplicates("n"),
+            message.filter(items=["v"]),
+            message.add_prefix("p_").rename(lambda n: n[2:]),
+        ):
+            assert same["v"].data_ptr() == message["v"].data_ptr()
+
+
 class TestFunctions:
     def test_columns_arrive_as_the_message_gives_them(self, message):
         kinds = message.apply(lambda column: type(column).__name__)

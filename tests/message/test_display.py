@@ -100,7 +100,7 @@ def test_every_message_can_be_shown(message):
 
 def test_of_many_columns_it_shows_the_first_and_the_last_ten():
     message = fw.Message({f"c{i}": [i] for i in range(25)})
-    title, names, kinds, row = repr(message).splitlines()
+    _, names, kinds, row = repr(message).splitlines()
     assert names.split() == [f"c{i}" for i in range(10)] + ["…"] + [f"c{i}" for i in range(15, 25)]
     assert kinds.split() == ["int64"] * 10 + ["5", "more"] + ["int64"] * 10
     assert row.split()[1:] == [str(i) for i in range(10)] + ["…"] + [str(i) for i in range(15, 25)]

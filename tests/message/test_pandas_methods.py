@@ -1,6 +1,8 @@
 import copy
 import inspect
 import pickle
+import pydoc
+import rlcompleter
 
 import numpy as np
 import pandas as pd
@@ -47,6 +49,12 @@ class TestAttributes:
             names
         )
         assert not {"index", "set_index", "to_pickle", "attrs"} & set(names)
+
+    def test_help_and_completion_know_them(self, message):
+        assert "Sort by the values along either axis." in pydoc.render_doc(message.sort_values)
+        completer = rlcompleter.Completer({"message": message})
+        assert "message.sort_values(" in completer.attr_matches("message.sort_")
+        assert completer.attr_matches("message.set_ind") == []
 
     def test_every_public_name_of_a_frame_is_there_or_says_what_to_write(self, message):
         for name in dir(pd.DataFrame):

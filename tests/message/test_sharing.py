@@ -159,6 +159,21 @@ def test_assigning_and_deleting_a_column_of_the_message_never_changes_the_result
     assert not part["x"].requires_grad
 
 
+def test_a_pickled_part_holds_its_own_rows_and_a_repeated_row_once():
+    num_rows = 100_000
+    message = fw.Message(
+        {
+            "x": torch.zeros(num_rows, 2),
+            "one": torch.ones(1).expand(num_rows),
+            "s": pd.array(["text"] * num_rows, dtype="str"),
+        }
+    )
+    for part in (message[5:7], message.select("one")):
+        pickled = pickle.dumps(part)
+        assert len(pickled) < 3_000
+        assert pickle.loads(pickled) == part
+
+
 def test_no_method_changes_the_message_that_it_is_called_on(message):
     before = copy.deepcopy(message)
     for change in (

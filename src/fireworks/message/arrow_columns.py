@@ -85,8 +85,8 @@ def _array_of_categories(name: str, column: pd.Categorical, *, portable: bool) -
     codes = pa.array(np.maximum(column.codes, 0), mask=column.codes < 0)  # polars reads what a null covers
     values, inner = array_of_column(name, as_column(name, column.categories))
     note: Note = {"pandas": "category", "of": inner}
-    is_plain = not isinstance(values, pa.ExtensionArray) and not pa.types.is_nested(values.type)
-    if is_plain and (not portable or (_is_text(values.type) and len(codes))):
+    in_dictionary = _is_text(values.type) and len(codes) if portable else not isinstance(values, pa.ExtensionArray)
+    if in_dictionary:
         return pa.DictionaryArray.from_arrays(codes, values, ordered=bool(column.ordered)), note
     note = {"pandas": "category", "of": inner, "ordered": bool(column.ordered), "all": _packed(values)}
     return values.take(codes), note

@@ -51,7 +51,21 @@ class Exchange:
         return load("message.arrow.table_of")(self)
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
-        """Hand the message to whatever reads Arrow data: polars, DuckDB, pandas, …; the PyCapsule protocol of Arrow."""
+        """Hand the message to whatever reads Arrow data: ``pl.DataFrame(message)``, ``duckdb.sql("from message")``, ….
+
+        It is `to_arrow`, except that float16 becomes float32 and categories that are no texts become their values, since
+        not everybody reads them. An answer comes back without the notes: with ``fw.Message(answer, schema=message.schema)``
+        it has the types of the message again, as far as the other library kept the values.
+
+        Args:
+            requested_schema: What the reader would like, as the protocol says; types are cast where Arrow can.
+
+        Raises:
+            ColumnTypeError: a column holds what Arrow can't, or has a NUL in its name, at which C would cut it off.
+
+        Source:
+            the Arrow PyCapsule interface.
+        """
         return load("message.arrow.reader_of")(self).__arrow_c_stream__(requested_schema)
 
     def __arrow_c_schema__(self) -> Any:

@@ -498,8 +498,15 @@ class Message(Exchange, PandasMethods):
     def to_pandas(self) -> pd.DataFrame:
         """Return a DataFrame that shares memory with the message; tensor columns are `TensorArray` columns.
 
-        A write to the frame copies what it changes first (pandas' copy-on-write) and leaves the message alone.
-        ``fw.Message(frame)`` is the way back, without loss.
+        What is written to the frame, or to a Series of it, is written to a copy of the column (pandas' copy-on-write) and
+        never reaches the message, also when the message is gone. ``fw.Message(frame)`` is the way back, without loss.
+
+        Example:
+            >>> message = fw.Message({"x": torch.tensor([1.0, 2.0])})
+            >>> frame = message.to_pandas()
+            >>> frame.loc[0, "x"] = 9.0
+            >>> frame["x"].tolist(), message["x"].tolist()
+            ([9.0, 2.0], [1.0, 2.0])
         """
         if self._frame is None:
             self._frame = frame_of_columns(self._columns, self._num_rows)
