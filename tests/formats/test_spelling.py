@@ -16,7 +16,7 @@ from pandas.tests.extension.decimal.array import DecimalArray
 import fireworks as fw
 from fireworks.errors import ColumnTypeError, ColumnValueError
 from fireworks.formats.spelling import conformed, plain_values
-from fireworks.message.lists import Digits
+from fireworks.message.conversion.lists import Digits
 
 
 def spelled(column):

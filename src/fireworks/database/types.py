@@ -16,8 +16,8 @@ import sqlalchemy as sa
 import torch
 
 from fireworks.errors import ColumnTypeError
+from fireworks.message.arrays.tensor_array import dtype_name
 from fireworks.message.columns import Column
-from fireworks.message.tensor_array import dtype_name
 
 Kind: TypeAlias = Literal[
     "tensor",

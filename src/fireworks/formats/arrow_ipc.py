@@ -12,8 +12,8 @@ from fireworks._internal.checks import check_columns
 from fireworks._internal.files import open_file, whole_file
 from fireworks.errors import ColumnTypeError
 from fireworks.message import Message
-from fireworks.message.arrow import columns_of_table, table_of
-from fireworks.message.arrow_columns import one_array
+from fireworks.message.interchange.arrow import columns_of_table, table_of
+from fireworks.message.interchange.arrow_columns import one_array
 
 _MAGIC = b"ARROW1"  # of a file; a stream begins at once
 

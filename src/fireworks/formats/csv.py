@@ -25,8 +25,8 @@ from fireworks.errors import ColumnTypeError, ColumnValueError
 from fireworks.formats.compression import packed, unpacked
 from fireworks.formats.spelling import conformed, plain_values
 from fireworks.message import Field, Message, Schema
-from fireworks.message.kinds import is_objects
-from fireworks.message.tensor_dtype import dtype_name
+from fireworks.message.arrays.tensor_dtype import dtype_name
+from fireworks.message.conversion.kinds import is_objects
 
 _READ_BY_ARROW = {
     f"{sign}int{bits}": getattr(pa, f"{sign}int{bits}")() for sign in ("", "u") for bits in (8, 16, 32, 64)

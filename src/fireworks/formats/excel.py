@@ -18,7 +18,7 @@ from fireworks._internal.files import whole_file
 from fireworks.errors import ColumnTypeError, ColumnValueError
 from fireworks.formats.spelling import plain_values
 from fireworks.message import Message
-from fireworks.message.exact import numpy_of
+from fireworks.message.conversion.exact import numpy_of
 
 _MOST_ROWS, _MOST_COLUMNS = 2**20 - 1, 2**14  # the names take the first row
 _LONGEST_TEXT = 32_767  # letters in a cell; openpyxl cuts off the rest

@@ -13,8 +13,8 @@ from fireworks._internal.files import open_file, whole_file
 from fireworks.formats.compression import packed, unpacked
 from fireworks.formats.spelling import conformed, plain_values
 from fireworks.message import Message, Schema
-from fireworks.message.kinds import object_array
-from fireworks.message.lists import Digits
+from fireworks.message.conversion.kinds import object_array
+from fireworks.message.conversion.lists import Digits
 
 _ORIENTS = ("records", "columns", "index", "split")
 _DIGITS: dict[str, Any] = {"parse_float": Digits, "parse_constant": Digits}  # 0.1 is another float32 than a float64

@@ -18,9 +18,9 @@ from fireworks._internal.checks import check_columns
 from fireworks._internal.files import open_file, whole_file
 from fireworks.errors import ColumnTypeError, ColumnValueError
 from fireworks.message import Message
+from fireworks.message.arrays.tensor_dtype import dtype_name
 from fireworks.message.columns import Column, as_column, field_of
-from fireworks.message.exact import as_shared_tensor, numpy_of
-from fireworks.message.tensor_dtype import dtype_name
+from fireworks.message.conversion.exact import as_shared_tensor, numpy_of
 
 _SUFFIX = ".npy"
 _TENSOR = "tensor"  # the comment of a member that was a tensor; those of nullable numbers name their type

@@ -14,7 +14,7 @@ from fireworks._internal.checks import check_columns, check_no_index
 from fireworks._internal.files import open_file, whole_file
 from fireworks.formats.arrow_ipc import table_for
 from fireworks.message import Message
-from fireworks.message.arrow import columns_of_table
+from fireworks.message.interchange.arrow import columns_of_table
 
 _SCHEMA = b"ARROW:schema"  # where Arrow notes the types that Parquet lacks
 

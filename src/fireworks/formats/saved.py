@@ -33,9 +33,9 @@ from fireworks._internal.files import open_file, whole_file
 from fireworks.errors import ColumnTypeError, FileFormatError
 from fireworks.formats.arrow_ipc import table_for, write_table
 from fireworks.message import Message
-from fireworks.message.arrow import columns_of_table
+from fireworks.message.arrays.tensor_dtype import dtype_name
 from fireworks.message.columns import Column
-from fireworks.message.tensor_dtype import dtype_name
+from fireworks.message.interchange.arrow import columns_of_table
 
 _VERSION = 1
 _BEGIN = b'{"__metadata__":{"format":"fireworks-message","sha256":"'

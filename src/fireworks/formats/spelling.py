@@ -23,8 +23,8 @@ from pandas.arrays import BooleanArray, FloatingArray, IntegerArray
 from fireworks.errors import ColumnTypeError, FireworksError
 from fireworks.message import Message, Schema
 from fireworks.message.columns import Column, as_column, field_of
-from fireworks.message.exact import numpy_of
-from fireworks.message.kinds import arrow_of, is_objects
+from fireworks.message.conversion.exact import numpy_of
+from fireworks.message.conversion.kinds import arrow_of, is_objects
 
 _NULLABLE = (BooleanArray, FloatingArray, IntegerArray)
 _WHOLE_MINUTE = 60  # seconds; older zones have odd ones, which no text form of a date knows

@@ -13,7 +13,7 @@ from pandas.arrays import NumpyExtensionArray
 
 from fireworks.errors import ColumnTypeError, SchemaMismatchError
 from fireworks.message.columns import Column, as_column
-from fireworks.message.frame import columns_of_frame
+from fireworks.message.frames.frame import columns_of_frame
 from fireworks.message.schema import Field
 
 _COLLECTIONS = (np.ndarray, pd.Series, pd.DataFrame, Mapping, list, tuple, set, frozenset)
@@ -34,17 +34,17 @@ def columns_of(data: Any) -> dict[str, Column]:
     if isinstance(data, pd.DataFrame):
         return columns_of_frame(data)
     if isinstance(data, np.ndarray) and data.dtype.names is not None:
-        from fireworks.message.plain import columns_of_records
+        from fireworks.message.interchange.plain import columns_of_records
 
         return columns_of_records(data)
     if _is_tensordict(data):
-        from fireworks.message.interop import columns_of_tensordict
+        from fireworks.message.interchange.interop import columns_of_tensordict
 
         return columns_of_tensordict(data)
     if isinstance(data, Mapping):
         return {as_name(name): as_column(name, value) for name, value in data.items()}
     if hasattr(data, "__arrow_c_stream__"):
-        from fireworks.message.arrow import columns_of_stream
+        from fireworks.message.interchange.arrow import columns_of_stream
 
         return columns_of_stream(data)
     if isinstance(data, (list, tuple, Iterator)):
@@ -128,7 +128,7 @@ def _column_of_scalars(name: str, values: list[Any]) -> Column:
     if all(type(value).__module__.partition(".")[0] == "pyarrow" and hasattr(value, "as_py") for value in values):
         import pyarrow as pa
 
-        from fireworks.message.arrow_columns import column_of_array
+        from fireworks.message.interchange.arrow_columns import column_of_array
 
         return column_of_array(pa.chunked_array([pa.array(values)]), {})
     if isinstance(values[0], np.ndarray) and values[0].ndim == 0:  # numbers, which pandas would take for objects

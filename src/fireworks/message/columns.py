@@ -20,9 +20,9 @@ from pandas.arrays import NumpyExtensionArray
 from torch.compiler import is_dynamo_compiling
 
 from fireworks.errors import ColumnTypeError
-from fireworks.message.copy_on_write import lock, locked, protect
+from fireworks.message.arrays.tensor_array import TensorArray, dtype_name
+from fireworks.message.frames.copy_on_write import lock, locked, protect
 from fireworks.message.schema import Field
-from fireworks.message.tensor_array import TensorArray, dtype_name
 
 Column: TypeAlias = "torch.Tensor | np.ndarray[Any, Any] | ExtensionArray"
 Positions: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
@@ -96,7 +96,7 @@ def _through_pandas(value: Any) -> Column:
     elif type(value).__module__.partition(".")[0] == "pyarrow" and not _holds_tensors(value):
         array = pd.Series(value, dtype=pd.ArrowDtype(value.type)).array
     elif hasattr(value, "__arrow_c_array__") or hasattr(value, "__arrow_c_stream__"):  # or a Series of polars
-        from fireworks.message.arrow_columns import column_of_data
+        from fireworks.message.interchange.arrow_columns import column_of_data
 
         return column_of_data(value)
     else:

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import torch
 
+from fireworks.message.arrays.tensor_array import row_text
 from fireworks.message.columns import Column, field_of
-from fireworks.message.tensor_array import row_text
 
 _EDGE_ROWS = 5
 _EDGE_COLUMNS = 10

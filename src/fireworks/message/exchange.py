@@ -48,7 +48,7 @@ class Exchange:
             >>> print(table.schema.remove_metadata().field("n"), table.num_rows)
             pyarrow.Field<n: int64> 2
         """
-        return load("message.arrow.table_of")(self)
+        return load("message.interchange.arrow.table_of")(self)
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
         """Hand the message to whatever reads Arrow data: ``pl.DataFrame(message)``, ``duckdb.sql("from message")``, ….
@@ -66,10 +66,10 @@ class Exchange:
         Source:
             the Arrow PyCapsule interface.
         """
-        return load("message.arrow.reader_of")(self).__arrow_c_stream__(requested_schema)
+        return load("message.interchange.arrow.reader_of")(self).__arrow_c_stream__(requested_schema)
 
     def __arrow_c_schema__(self) -> Any:
-        return load("message.arrow.reader_of")(self).schema.__arrow_c_schema__()
+        return load("message.interchange.arrow.reader_of")(self).schema.__arrow_c_schema__()
 
     def to_polars(self) -> pl.DataFrame:
         """Return a polars frame; ``fw.Message(frame, schema=message.schema)`` is the way back, without loss.
@@ -89,7 +89,7 @@ class Exchange:
             >>> fw.Message(frame)["x"].shape
             torch.Size([2, 2])
         """
-        frame: pl.DataFrame = load("message.interop.to_polars")(self)
+        frame: pl.DataFrame = load("message.interchange.interop.to_polars")(self)
         return frame
 
     def to_tensordict(self, columns: str | Sequence[str] | None = None) -> TensorDict:
@@ -110,7 +110,7 @@ class Exchange:
             >>> fw.Message({"x": torch.zeros(4, 3), "n": ["a"] * 4}).to_tensordict("x").batch_size
             torch.Size([4])
         """
-        tensordict: TensorDict = load("message.interop.to_tensordict")(self, columns)
+        tensordict: TensorDict = load("message.interchange.interop.to_tensordict")(self, columns)
         return tensordict
 
     def to_records(self) -> np.ndarray[Any, Any]:
@@ -131,7 +131,7 @@ class Exchange:
             >>> fw.Message({"n": [1, 2], "x": torch.zeros(2, 3)}).to_records().dtype
             dtype([('n', '<i8'), ('x', '<f4', (3,))])
         """
-        return load("message.plain.to_records")(self)  # type: ignore[no-any-return]
+        return load("message.interchange.plain.to_records")(self)  # type: ignore[no-any-return]
 
     def to_numpy(self, dtype: Any = None) -> np.ndarray[Any, Any]:
         """Return all columns as one matrix of numbers, as for a regression.
@@ -155,7 +155,7 @@ class Exchange:
             array([[30. ,  0.5,  1.5],
                    [40. ,  2.5,  3.5]])
         """
-        return load("message.plain.to_numpy")(self, dtype)  # type: ignore[no-any-return]
+        return load("message.interchange.plain.to_numpy")(self, dtype)  # type: ignore[no-any-return]
 
     def to_dict(self, orient: str = "list") -> Any:
         """Return the values as plain Python ones; a tensor row is a number or lists of numbers.
@@ -171,7 +171,7 @@ class Exchange:
             >>> fw.Message({"x": torch.zeros(2), "name": ["ann", "bob"]}).to_dict("records")
             [{'x': 0.0, 'name': 'ann'}, {'x': 0.0, 'name': 'bob'}]
         """
-        return load("message.plain.to_dict")(self, orient)
+        return load("message.interchange.plain.to_dict")(self, orient)
 
     # --- in files -------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from fireworks.message.build import as_name, columns_of, columns_of_objects, emp
 from fireworks.message.columns import Column
 from fireworks.message.display import render, render_html
 from fireworks.message.exchange import Exchange
-from fireworks.message.frame import frame_of_columns
+from fireworks.message.frames.frame import frame_of_columns
 from fireworks.message.index import Rows, as_rows
 from fireworks.message.pandas_methods import PandasMethods
 from fireworks.message.schema import Schema
@@ -59,7 +59,7 @@ class Message(Exchange, PandasMethods):
 
     def __init__(self, data: Any = None, *, schema: Schema | Mapping[str, Any] | None = None) -> None:
         if schema is not None and isinstance(data, dict):
-            data = load("message.convert.undecided")(data)
+            data = load("message.conversion.convert.undecided")(data)
         if data is None:
             stored = {} if schema is None else {field.name: empty_column(field) for field in _as_schema(schema)}
         elif isinstance(data, Message):
@@ -72,7 +72,7 @@ class Message(Exchange, PandasMethods):
         self._num_rows = _common_length(stored)
         self._frame: pd.DataFrame | None = None
         if schema is not None and data is not None:
-            self._columns = load("message.convert.conform")(stored, _as_schema(schema))
+            self._columns = load("message.conversion.convert.conform")(stored, _as_schema(schema))
 
     @classmethod
     def _of(cls, stored: dict[str, Column], num_rows: int) -> Message:
@@ -381,7 +381,7 @@ class Message(Exchange, PandasMethods):
             >>> fw.Message({"n": [1, 2], "ok": [True, False]}).to_tensors(dtype=torch.float32)["ok"]
             tensor([1., 0.])
         """
-        return load("message.convert.to_tensors")(  # type: ignore[no-any-return]
+        return load("message.conversion.convert.to_tensors")(  # type: ignore[no-any-return]
             self, columns, dtype=dtype, device=device
         )
 
@@ -403,7 +403,7 @@ class Message(Exchange, PandasMethods):
             x: float32
             y: float32[3] tensor
         """
-        return load("message.convert.to_dataframe")(self, columns)  # type: ignore[no-any-return]
+        return load("message.conversion.convert.to_dataframe")(self, columns)  # type: ignore[no-any-return]
 
     def to(
         self,
@@ -425,7 +425,7 @@ class Message(Exchange, PandasMethods):
             ColumnTypeError: a named column is no tensor, or ``dtype`` is an integer type.
             ColumnNotFoundError: a name is not there.
         """
-        from fireworks.message.devices import to  # not by name, so that torch.compile can follow
+        from fireworks.message.pytorch.devices import to  # not by name, so that torch.compile can follow
 
         return to(self, device, dtype=dtype, columns=columns, non_blocking=non_blocking)
 
@@ -446,7 +446,7 @@ class Message(Exchange, PandasMethods):
         Raises:
             RuntimeError: torch sees no accelerator to pin memory for.
         """
-        return load("message.devices.pin_memory")(self, columns)  # type: ignore[no-any-return]
+        return load("message.pytorch.devices.pin_memory")(self, columns)  # type: ignore[no-any-return]
 
     def requires_grad_(self, requires_grad: bool = True, *, columns: str | Sequence[str] | None = None) -> Message:  # noqa: FBT001, FBT002 (torch's signature)
         """Let autograd record what happens to tensor columns, and return the message itself.
@@ -468,7 +468,7 @@ class Message(Exchange, PandasMethods):
             >>> message["x"].grad
             tensor([2., 2., 2.])
         """
-        self._columns = load("message.devices.with_grad")(self, requires_grad, columns)
+        self._columns = load("message.pytorch.devices.with_grad")(self, requires_grad, columns)
         self._frame = None
         return self
 
@@ -516,7 +516,7 @@ class Message(Exchange, PandasMethods):
         return Message(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        from fireworks.message.pickling import packed, unpacked
+        from fireworks.message.pytorch.pickling import packed, unpacked
 
         return unpacked, ({name: packed(column) for name, column in self._columns.items()}, self._num_rows)
 

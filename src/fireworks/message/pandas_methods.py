@@ -47,10 +47,10 @@ class PandasMethods:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}.")
         if hasattr(type(self), name):  # a property of ours has raised an AttributeError: raise that one again
             return object.__getattribute__(self, name)
-        return load("message.delegate.attribute")(self, name)
+        return load("message.frames.delegate.attribute")(self, name)
 
     def __dir__(self) -> list[str]:
-        return sorted({*object.__dir__(self), *load("message.delegate.public_names")()})
+        return sorted({*object.__dir__(self), *load("message.frames.delegate.public_names")()})
 
     def describe(
         self,
@@ -81,7 +81,7 @@ class PandasMethods:
             >>> message.describe([0.5]).to_dict()["statistic"], message.describe()["v"][1].tolist()
             (['count', 'mean', 'std', 'min', '50%', 'max'], [2.0, 20.0])
         """
-        return cast("Message", load("message.statistics.describe")(self, percentiles, include, exclude))
+        return cast("Message", load("message.frames.statistics.describe")(self, percentiles, include, exclude))
 
     def get(self, key: Any, default: Any = None) -> Any:
         """Return a column, or the default where there is none of that name."""
@@ -116,7 +116,7 @@ class PandasMethods:
             >>> message.columns
             ['id', 'x']
         """
-        load("message.changes.insert")(self, loc, column, value)
+        load("message.frames.changes.insert")(self, loc, column, value)
 
     def update(self, other: Any, **options: Any) -> None:
         """Replace values by those of another message or frame that are not missing, row by row and column by column.
@@ -133,7 +133,7 @@ class PandasMethods:
             >>> message["x"].tolist()
             [1.0, 5.0]
         """
-        load("message.changes.update")(self, other, **options)
+        load("message.frames.changes.update")(self, other, **options)
 
     def reset_index(self, *, drop: bool = False, names: str | None = None) -> Message:  # noqa: ARG002 (pandas has it)
         """Return the message as it is: what pandas would make columns of are columns already.
@@ -145,4 +145,4 @@ class PandasMethods:
         Raises:
             ColumnTypeError: there is a column of that name.
         """
-        return cast("Message", load("message.changes.with_row_numbers")(self, names))
+        return cast("Message", load("message.frames.changes.with_row_numbers")(self, names))

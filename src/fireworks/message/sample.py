@@ -11,8 +11,8 @@ from fireworks._internal.checks import check_count
 from fireworks._internal.seeds import check_seed, seed_sequence
 from fireworks.errors import ColumnLengthError, ColumnTypeError, ColumnValueError
 from fireworks.message.columns import Positions, as_column
-from fireworks.message.convert import as_tensor
-from fireworks.message.exact import numpy_of
+from fireworks.message.conversion.convert import as_tensor
+from fireworks.message.conversion.exact import numpy_of
 
 if TYPE_CHECKING:
     from fireworks.message.message import Message

@@ -13,7 +13,7 @@ import torch
 from pandas.api.extensions import ExtensionDtype
 
 from fireworks.errors import ColumnNotFoundError, ColumnTypeError
-from fireworks.message.tensor_array import dtype_name
+from fireworks.message.arrays.tensor_array import dtype_name
 
 # Strings, lists and objects have no fixed width; they count as this many bytes where a row's size must be
 # guessed from the schema alone.

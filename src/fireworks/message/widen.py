@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from fireworks.errors import SchemaMismatchError
 from fireworks.message.columns import Column
-from fireworks.message.exact import MisfitError
-from fireworks.message.retype import retype
+from fireworks.message.conversion.exact import MisfitError
+from fireworks.message.conversion.retype import retype
 from fireworks.message.schema import Field
 
 _UNITS = ("s", "ms", "us", "ns")

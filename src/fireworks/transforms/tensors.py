@@ -14,7 +14,7 @@ from fireworks.core.stages import RowStage, require_columns
 from fireworks.errors import ColumnValueError
 from fireworks.message import Message
 from fireworks.message.columns import Column, Positions
-from fireworks.message.convert import as_tensor
+from fireworks.message.conversion.convert import as_tensor
 
 _SHOWN_ROWS = 10
 _REMEDY = "leave it out: .select(…) the columns you need, or .tensors('column', …) to name those to convert"

@@ -1,0 +1,1 @@
+"""One type of column into another, exactly or with an error that says where not."""

@@ -1,0 +1,1 @@
+"""A message at home in PyTorch: trees, the DataLoader, devices, other processes."""
