@@ -31,7 +31,7 @@ def stored(value):
         (pa.array([b"a"]), None),
         (np.array(["2020"], "M8[s]"), None),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_texts_and_objects_are_told_apart(value, kind):
     assert [is_text(stored(value)), is_objects(stored(value))] == [kind is is_text, kind is is_objects]
