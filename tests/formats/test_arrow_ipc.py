@@ -12,6 +12,7 @@ from hypothesis import given, settings
 import fireworks as fw
 from disks import largest_file
 from fireworks.errors import ColumnNotFoundError, ColumnTypeError, FileFormatError
+from fireworks.formats.arrow_ipc import write_table
 from message.strategies import ARRAYS, messages
 
 
@@ -58,6 +59,13 @@ class TestComesBack:
         message.to_feather(str(path), compression=compression)
         assert fw.Message.read_feather(str(path)) == message
         assert (path.stat().st_size < 10_000) == (compression is not None)
+
+    def test_a_table_of_no_rows_keeps_its_categories(self):
+        table = pa.table({"c": pa.DictionaryArray.from_arrays(pa.array([], pa.int8()), pa.array(["u", "v"]))})
+        sink = pa.BufferOutputStream()
+        write_table(table, sink)
+        again = pa.ipc.open_file(sink.getvalue()).read_all()
+        assert again["c"].chunk(0).dictionary.to_pylist() == ["u", "v"]
 
     def test_chosen_columns_in_the_order_asked_for(self, path):
         some_message().to_feather(path)
@@ -145,9 +153,9 @@ class TestErrors:
     def test_a_column_that_is_not_there(self, path):
         some_message().to_feather(path)
         with pytest.raises(
-            ColumnNotFoundError, match=r"Message.read_feather: no column 'nam'; .* Did you mean 'name'\?"
+            ColumnNotFoundError, match=r"Message.read_feather: no column 'names'; .* Did you mean 'name'\?"
         ):
-            fw.Message.read_feather(path, columns=["nam"])
+            fw.Message.read_feather(path, columns=["names"])
 
     def test_a_compression_that_arrow_lacks(self, path):
         with pytest.raises(ValueError, match=r"Message.to_feather: compression is 'lz4', 'zstd' or None; got 'gzip'"):

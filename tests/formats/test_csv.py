@@ -17,6 +17,7 @@ from pandas.arrays import ArrowExtensionArray
 import fireworks as fw
 from disks import largest_file
 from fireworks.errors import ColumnTypeError, ColumnValueError, FileFormatError, SchemaMismatchError
+from fireworks.formats import csv
 from message.strategies import ARRAYS, messages
 
 REFUSED = {"objects", "bytes", "ragged arrays"}
@@ -162,6 +163,12 @@ class TestComesBackBySchema:
         message.to_csv(path)
         assert fw.Message.read_csv(path, schema=message.schema) == message
 
+    def test_line_breaks_in_texts_where_arrow_reads_in_blocks(self, path, monkeypatch):
+        monkeypatch.setattr(csv, "_LARGEST_ROW", 150)
+        message = fw.Message({"t": ["a\nb\n" * (number % 9) for number in range(200)], "n": np.arange(200)})
+        message.to_csv(path)
+        assert fw.Message.read_csv(path, schema=message.schema) == message
+
     @pytest.mark.parametrize("suffix", [".gz", ".bz2", ".zst"])
     def test_a_compressed_file(self, suffix, tmp_path):
         path = tmp_path / f"rows.csv{suffix}"
@@ -253,8 +260,8 @@ class TestWithoutASchema:
 
     def test_an_unknown_option_is_refused_by_pandas(self, path):
         path.write_text(self.TEXT)
-        with pytest.raises(TypeError, match="seperator"):
-            fw.Message.read_csv(path, seperator=";")
+        with pytest.raises(TypeError, match="separated_by"):
+            fw.Message.read_csv(path, separated_by=";")
 
 
 class TestRefuses:
@@ -301,6 +308,8 @@ class TestRefuses:
             ValueError, match=r"Message.to_csv: sep is one ASCII character, no quotation mark and no line break; got"
         ):
             some_message().to_csv(sep=sep)
+        with pytest.raises(ValueError, match=r"Message.read_csv: sep is one ASCII character"):
+            fw.Message.read_csv("rows.csv", {"n": "int64"}, sep=sep)
 
     @pytest.mark.parametrize("na_rep", ["a,b", '"', "\n"])
     def test_a_text_for_missing_values_that_would_be_quoted(self, na_rep):

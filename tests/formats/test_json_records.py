@@ -195,7 +195,7 @@ class TestWithoutASchema:
 
     @pytest.mark.parametrize("shape", SHAPES, ids=str)
     def test_what_pandas_writes(self, shape, path):
-        frame = pd.DataFrame({"a": [1, 2], "b": ["x", None]}, index=[7, 3])
+        frame = pd.DataFrame({"a": [1, 2], "b": ["x", None]}, index=[7, -3])
         frame.to_json(path, orient=shape.get("orient", "records"), lines=bool(shape.get("lines")))
         assert fw.Message.read_json(path, **shape) == fw.Message({"a": [1, 2], "b": ["x", None]})
 

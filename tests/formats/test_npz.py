@@ -271,8 +271,8 @@ class TestErrors:
 
     def test_a_column_that_is_not_there(self, path):
         some_message().to_npz(path)
-        with pytest.raises(ColumnNotFoundError, match=r"Message.read_npz: no column 'nam'; .* Did you mean 'name'\?"):
-            fw.Message.read_npz(path, columns=["nam"])
+        with pytest.raises(ColumnNotFoundError, match=r"Message.read_npz: no column 'names'; .* Did you mean 'name'\?"):
+            fw.Message.read_npz(path, columns=["names"])
 
     def test_without_room_the_old_file_stays(self, path):
         some_message().to_npz(path)

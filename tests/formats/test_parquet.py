@@ -231,13 +231,34 @@ class TestErrors:
     def test_a_column_that_is_not_there(self, path):
         some_message().to_parquet(path)
         with pytest.raises(
-            ColumnNotFoundError, match=r"Message.read_parquet: no column 'nam'; .* Did you mean 'name'\?"
+            ColumnNotFoundError, match=r"Message.read_parquet: no column 'names'; .* Did you mean 'name'\?"
         ):
-            fw.Message.read_parquet(path, columns=["nam"])
+            fw.Message.read_parquet(path, columns=["names"])
 
     def test_objects_that_arrow_would_change(self, path):
         with pytest.raises(ColumnTypeError, match=r"Message.to_parquet: column 'odd' holds 5 of type int in row 1"):
             fw.Message({"odd": pd.Series(["a", 5], dtype=object)}).to_parquet(path)
+        assert not path.exists()
+
+    @pytest.mark.parametrize(
+        "column",
+        [
+            np.array([0, 2**62], dtype="M8[s]"),
+            pd.arrays.ArrowExtensionArray(pa.array([pa.MonthDayNano([1, 2, 3])] * 2)),
+        ],
+        ids=["year 10000000", "months, days and more"],
+    )
+    def test_values_that_parquet_can_not_hold(self, column, path):
+        some_message().to_parquet(path)
+        with pytest.raises(
+            ColumnTypeError, match=r"Message.to_parquet: column 'odd' holds .*, which Parquet can't keep as it is"
+        ):
+            fw.Message({"x": [1, 2], "odd": column}).to_parquet(path)
+        assert fw.Message.read_parquet(path) == some_message()
+
+    def test_an_option_of_arrow_that_is_wrong(self, path):
+        with pytest.raises(pa.ArrowException, match="brotlix"):
+            some_message().to_parquet(path, compression="brotlix")
         assert not path.exists()
 
     def test_an_index_can_not_be_written(self, path):

@@ -161,6 +161,8 @@ class TestComesBack:
         message = fw.Message({"x": torch.randn(2501, 3), "n": np.arange(2501)})
         message.save(path)
         assert fw.Message.load(path) == message
+        (note, _) = json.loads(header_of(path)["__metadata__"]["columns"])
+        assert note["sha256"] == hashlib.sha256(message["x"].numpy().tobytes()).hexdigest()
 
     @pytest.mark.parametrize("device", ["meta", torch.device("meta")])
     def test_tensors_go_to_a_device(self, device, path):

@@ -128,11 +128,13 @@ def test_the_word_for_infinity_can_be_chosen():
     "column",
     [
         DecimalArray([Decimal(1)]),
+        np.ones(2, dtype=np.longdouble),
+        np.ones(2, dtype=np.clongdouble),
         arrow([b"a"], pa.binary()),
         arrow([[b"a"]], pa.list_(pa.binary())),
         arrow([pa.MonthDayNano([1, 2, 3])], pa.month_day_nano_interval()),
     ],
-    ids=["a type of others", "bytes", "lists of bytes", "months, days and more"],
+    ids=["a type of others", "wide floats", "wide complex numbers", "bytes", "lists of bytes", "months, days and more"],
 )
 def test_a_type_without_a_plain_form_is_named(column):
     with pytest.raises(
@@ -154,6 +156,36 @@ def test_an_object_that_would_come_back_as_another_is_named_with_its_row(value):
         match=r"Writer: column 'c' holds .* of type \w+ in row 2, which would be read back as something else",
     ):
         spelled(objects("a", None, value))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array(["2020-01-01", "NaT", "10000-01-01"], dtype="M8[s]"),
+        np.array(["2020-01-01", "NaT", "-0044-03-15"], dtype="M8[us]"),
+        np.array([0, "NaT", 2**62], dtype="m8[s]"),
+        np.array([0, "NaT", -(2**62)], dtype="m8[ms]"),
+        arrow([0, None, 2**62], pa.timestamp("ms")),
+    ],
+    ids=["year 10000", "44 BC", "long", "long ago", "Arrow"],
+)
+def test_a_time_beyond_what_text_can_say_is_named(values):
+    with pytest.raises(ColumnTypeError, match=r"Writer: column 'c' holds .*64.* in row 2, which would be read back as"):
+        spelled(values)
+
+
+def test_the_first_and_the_last_times_that_text_can_say(tmp_path):
+    message = fw.Message(
+        {
+            "s": np.array(["0001-01-01", "9999-12-31T23:59:59"], dtype="M8[s]"),
+            "us": np.array(["0001-01-01", "9999-12-31T23:59:59.999999"], dtype="M8[us]"),
+            "ns": np.array([-(2**63) + 1, 2**63 - 1], dtype="M8[ns]"),
+            "d": np.array([-(2**63) + 1, 2**63 - 1], dtype="m8[ns]"),
+            "ds": np.array([-(2**33), 2**33], dtype="m8[s]"),
+        }
+    )
+    message.to_json(tmp_path / "x")
+    assert fw.Message.read_json(tmp_path / "x", message.schema) == message
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")

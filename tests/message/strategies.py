@@ -102,3 +102,20 @@ def messages(draw, min_rows=0, max_rows=8, min_columns=0, max_columns=4, max_ran
         else:
             columns[name] = ARRAYS[draw(st.sampled_from(sorted(ARRAYS)))](rng, num_rows)
     return fw.Message(columns)
+
+
+def nan_beside_null(column):
+    """Whether a nullable column holds a NaN, which other libraries give back without nulls, as missing to NumPy."""
+    return isinstance(column, pd.arrays.FloatingArray) and bool(np.isnan(column._data[~column._mask]).any())
+
+
+def restorable(message, *without):
+    """Whether a schema brings a message back from a library that drops notes; ``without`` are kinds of NumPy to leave out.
+
+    A schema says neither what kind of objects they are nor how pairs make complex numbers of NumPy.
+    """
+    kinds = {field.dtype.kind for field in message.schema if isinstance(field.dtype, np.dtype)}
+    return not (
+        any(nan_beside_null(message.raw(name)) or "\0" in name for name in message.columns)
+        or kinds & {"O", "c", *without}
+    )

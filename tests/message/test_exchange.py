@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 
 import fireworks as fw
 from fireworks.errors import ColumnTypeError, SchemaMismatchError
-from message.strategies import messages
+from message.strategies import messages, restorable
 
 
 @pytest.fixture
@@ -34,20 +34,6 @@ def message():
             "l": pa.array([[1, 2], None, []]),
         }
     )
-
-
-def restorable(message, *without):
-    """Whether a schema brings the columns back from a library that drops notes.
-
-    It does not say what objects are, nor that a NaN of NumPy is no missing value of a nullable column.
-    """
-    nan_beside_null = any(
-        isinstance(column, pd.arrays.FloatingArray) and np.isnan(column._data[~column._mask]).any()
-        for column in map(message.raw, message.columns)
-    )
-    kinds = {getattr(field.dtype, "kind", "") for field in message.schema if isinstance(field.dtype, np.dtype)}
-    names = "".join(message.columns)
-    return not (nan_beside_null or kinds & {"O", "c", *without} or "\0" in names)
 
 
 class TestPolars:

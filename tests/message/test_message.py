@@ -78,6 +78,7 @@ class TestConstruction:
         assert (len(message), message.schema, message["x"].shape) == (0, schema, (0, 2, 3))
         assert fw.Message(schema={"x": torch.int64}) == fw.Message({"x": torch.zeros(0, dtype=torch.int64)})
         assert fw.Message(schema={}) == fw.Message()
+        assert fw.Message([], schema=schema) == message  # no rows, as a query may find none
 
     def test_no_rows_of_any_message_are_what_its_schema_makes(self, message):
         assert fw.Message(schema=message.schema) == message[:0]
@@ -340,6 +341,27 @@ class TestSelecting:
     def test_assign_refuses_another_length(self, message):
         with pytest.raises(ColumnLengthError, match=r"column 'y' has 1 rows, the message has 3"):
             message.assign(y=[1])
+
+
+class TestRowsByATensor:
+    @pytest.mark.parametrize("device", ["cpu", "meta"])
+    def test_positions_are_checked_on_every_device(self, device):
+        message = fw.Message({"x": torch.zeros(3, 2, device=device), "y": torch.zeros(3, device=device)})
+        assert len(message[torch.tensor([-1, 0, 2, 2])]) == 4
+        for past in (3, -4):
+            with pytest.raises(RowIndexError, match=rf"^Message: row {past} is past the end; there are 3 rows\.$"):
+                message[torch.tensor([0, past])]
+
+    def test_every_kind_of_column_counts_negative_ones_from_the_end(self):
+        columns = {"x": torch.arange(5), "v": torch.arange(10).reshape(5, 2), "n": np.arange(5), "t": list("abcde")}
+        for name, column in columns.items():
+            message = fw.Message({name: column})
+            assert message[torch.tensor([-1, 2, -5])] == message[[4, 2, 0]]
+        assert fw.Message(columns)[torch.tensor([-1, 2, -5])] == fw.Message(columns)[[4, 2, 0]]
+
+    def test_without_columns_there_is_no_row(self):
+        with pytest.raises(RowIndexError, match="there are 0 rows"):
+            fw.Message()[torch.tensor([0])]
 
 
 class TestPermuting:

@@ -46,18 +46,12 @@ def look_upstream(pipe: Pipe, name: str) -> Any:
     from fireworks.message import Message
 
     hint = did_you_mean(name, known)
-    if hasattr(Message, name) or _is_of_frames(name):
+    if name in dir(Message()):
         hint = f" A message has it: write pipe.to_message().{name}."
     raise NotFoundUpstreamError(
         f"{type(pipe).__name__}: no {name!r} here or upstream; asked "
         f"{' <- '.join(type(p).__name__ for p in searched)}.{hint}"
     )
-
-
-def _is_of_frames(name: str) -> bool:
-    import pandas as pd
-
-    return hasattr(pd.DataFrame, name)
 
 
 @overload

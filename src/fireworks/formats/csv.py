@@ -23,7 +23,7 @@ from fireworks._internal.checks import check_no_index
 from fireworks._internal.files import open_file, whole_file
 from fireworks.errors import ColumnTypeError, ColumnValueError
 from fireworks.formats.compression import packed, unpacked
-from fireworks.formats.spelling import conformed, plain_values
+from fireworks.formats.spelling import conformed, is_text_type, plain_values
 from fireworks.message import Field, Message, Schema
 from fireworks.message.arrays.tensor_dtype import dtype_name
 from fireworks.message.conversion.kinds import is_objects
@@ -40,8 +40,7 @@ def write_csv(
 ) -> str | None:
     """Write a message as CSV, or return the text where there is no path; see `Message.to_csv`."""
     where = "Message.to_csv"
-    if len(sep) != 1 or not sep.isascii() or sep in '"\r\n':
-        raise ValueError(f"{where}: sep is one ASCII character, no quotation mark and no line break; got {sep!r}.")
+    _check_separator(sep, where=where)
     special = re.compile(f'[\ufeff"\r\n{re.escape(sep)}]')
     if special.search(na_rep):
         raise ValueError(f"{where}: na_rep can't hold the separator, a quotation mark or a line break; got {na_rep!r}.")
@@ -64,6 +63,11 @@ def write_csv(
     with whole_file(path, where=where) as file:
         file.write(data)
     return None
+
+
+def _check_separator(sep: object, *, where: str) -> None:
+    if not isinstance(sep, str) or len(sep) != 1 or not sep.isascii() or sep in '"\r\n':
+        raise ValueError(f"{where}: sep is one ASCII character, no quotation mark and no line break; got {sep!r}.")
 
 
 def _texts(name: str, message: Message) -> list[str | None]:
@@ -102,9 +106,8 @@ def _is_text(field: Field) -> bool:
         dtype = getattr(dtype.categories, "dtype", object)
     if isinstance(dtype, pd.ArrowDtype):
         kind = dtype.pyarrow_dtype
-        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-        return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
-    return isinstance(dtype, pd.StringDtype) or dtype is np.dtype(object)
+        return is_text_type(kind.value_type if pa.types.is_dictionary(kind) else kind)
+    return isinstance(dtype, pd.StringDtype) or bool(dtype == np.dtype(object))
 
 
 def _encoded(text: str, columns: Mapping[str, list[str]]) -> bytes:
@@ -134,6 +137,7 @@ def read_csv(
         wanted = schema if isinstance(schema, Schema) else Schema(schema)
         if unknown := options.keys() - {"na_values"}:
             raise TypeError(f"{where}: with a schema the options are sep and na_values; got {sorted(unknown)}.")
+        _check_separator(sep, where=where)
         return _read_by_schema(path, wanted, sep, options.get("na_values", ()))
     broken = (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError)
     with open_file(path, where=where, kind="CSV", broken=broken) as file:
@@ -176,9 +180,8 @@ def _read_by_schema(path: str | Path, schema: Schema, sep: str, na_values: str |
 def _numbers(texts: Any, field: Field) -> Any:
     """Return texts as integers or doubles where each is one to the last digit; else as they are, to be read one by one."""
     dtype = getattr(field.dtype, "numpy_dtype", field.dtype)
-    kind = (
-        None if field.shape else _READ_BY_ARROW.get(dtype_name(dtype) if isinstance(dtype, torch.dtype) else str(dtype))
-    )
+    name = dtype_name(dtype) if isinstance(dtype, torch.dtype) else str(dtype)
+    kind = None if field.shape else _READ_BY_ARROW.get(name)
     if kind is None:
         return texts
     try:

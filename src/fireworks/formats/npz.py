@@ -114,7 +114,10 @@ def _column(where: str, name: str, array: np.ndarray[Any, Any], comment: str) ->
     if array.ndim == 1 and not comment:
         return as_column(name, array)
     if array.ndim == 1 and comment != _TENSOR:
-        return cast("ExtensionArray", pd.array(array, dtype=cast("Any", comment)))
+        nullable = cast("Any", pd.api.types.pandas_dtype(comment)).construct_array_type()
+        return cast(
+            "ExtensionArray", nullable(array, np.zeros(len(array), dtype=bool))
+        )  # none is missing, NaN included
     if array.ndim == 0:
         raise ColumnTypeError(
             f"{where}: array {name!r} is one value, {array[()]!r:.40}, and no column; name the arrays to read in columns."

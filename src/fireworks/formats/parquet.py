@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from fireworks._internal.checks import check_columns, check_no_index
 from fireworks._internal.files import open_file, whole_file
+from fireworks.errors import ColumnTypeError
 from fireworks.formats.arrow_ipc import table_for
 from fireworks.message import Message
 from fireworks.message.interchange.arrow import columns_of_table
@@ -28,7 +29,23 @@ def write_parquet(message: Message, path: str | Path, *, index: bool | None = No
         kept = [field.name for field in table.schema if pa.types.is_dictionary(field.type)]
         options["use_dictionary"] = [*(options["use_dictionary"] or ()), *kept]
     with whole_file(path, where="Message.to_parquet") as file:
-        pq.write_table(table, file, **options)
+        try:
+            pq.write_table(table, file, **options)
+        except pa.ArrowException as error:
+            raise _blamed(table, error) from error
+
+
+def _blamed(table: Any, error: Exception) -> Exception:
+    """Return an error that names the column that Parquet can't hold; where it is none of them, the error itself."""
+    for name in table.column_names:
+        try:
+            pq.write_table(table.select([name]), pa.BufferOutputStream())
+        except pa.ArrowException as reason:
+            return ColumnTypeError(
+                f"Message.to_parquet: column {name!r} holds {table.schema.field(name).type}, which Parquet can't keep as it "
+                f"is: {reason}. Convert it, leave it out with drop, or use to_feather."
+            )
+    return error
 
 
 def read_parquet(path: str | Path, columns: str | Sequence[str] | None = None) -> Message:

@@ -27,6 +27,9 @@ from fireworks.message.conversion.exact import numpy_of
 from fireworks.message.conversion.kinds import arrow_of, is_objects
 
 _NULLABLE = (BooleanArray, FloatingArray, IntegerArray)
+_DOUBLE = 8  # bytes; JSON knows no wider floats
+_DATES = np.array(["0001-01-01", "10000-01-01"], dtype="M8[s]")  # of four digits, which is what ISO 8601 promises
+_DURATIONS = np.array([-9_223_372_035, 9_223_372_035], dtype="m8[s]")  # beyond, pandas prints others
 _WHOLE_MINUTE = 60  # seconds; older zones have odd ones, which no text form of a date knows
 
 
@@ -95,16 +98,20 @@ def _plain(column: Column, infinity: str) -> list[Any]:
 
 def _of_numpy(values: np.ndarray[Any, Any], infinity: str) -> list[Any]:
     kind = values.dtype.kind
+    if kind in "fc" and values.real.itemsize > _DOUBLE:
+        raise NotPlainError
     if kind in "biu":
         return list(values.tolist())
     if kind == "c":
         return list(values.astype("U").tolist())
+    if kind in "mM":
+        _refuse_beyond(values, _DATES if kind == "M" else _DURATIONS)
     if kind == "M":
         return _with_nulls(np.datetime_as_string(values).tolist(), np.isnat(values))
     if kind == "m":
         return _with_nulls(pd.Series(values).astype(str).tolist(), np.isnat(values))
     # the float64 that the shortest text of a narrower float spells: 0.1, not 0.10000000149011612
-    shortest = values if values.itemsize >= 8 else values.astype("U").astype(np.float64)
+    shortest = values if values.itemsize == _DOUBLE else values.astype("U").astype(np.float64)
     if np.isfinite(values).all():
         return list(shortest.tolist())
     cells = shortest.astype(object)
@@ -112,6 +119,16 @@ def _of_numpy(values: np.ndarray[Any, Any], infinity: str) -> list[Any]:
     cells[np.isposinf(values)] = infinity
     cells[np.isneginf(values)] = f"-{infinity}"
     return list(cells.tolist())
+
+
+def _refuse_beyond(values: np.ndarray[Any, Any], limits: np.ndarray[Any, Any]) -> None:
+    if np.datetime_data(values.dtype)[0] == "ns":  # none is beyond, but the limits are
+        return
+    low, high = limits.astype(values.dtype)
+    beyond = ~np.isnat(values) & ((values < low) | (values >= high))
+    if beyond.any():
+        row = int(np.argmax(beyond))
+        raise NotPlainError(row, values[row])
 
 
 def _with_nulls(values: list[Any], missing: Any) -> list[Any]:
@@ -183,7 +200,7 @@ def _of_arrow(array: Any, infinity: str) -> list[Any]:
 def _spelling(kind: Any, infinity: str) -> Callable[[Any], Any]:
     """Return the function that makes a plain value of one of an Arrow type, as Python has it."""
     types = pa.types
-    if types.is_null(kind) or types.is_boolean(kind) or types.is_integer(kind) or _is_text(kind):
+    if types.is_null(kind) or types.is_boolean(kind) or types.is_integer(kind) or is_text_type(kind):
         return lambda value: value
     if types.is_floating(kind):
         return lambda value: _of_float(value, infinity)
@@ -203,7 +220,8 @@ def _spelling(kind: Any, infinity: str) -> Callable[[Any], Any]:
     raise NotPlainError
 
 
-def _is_text(kind: Any) -> bool:
+def is_text_type(kind: Any) -> bool:
+    """Tell whether an Arrow type is one of texts."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 

@@ -32,6 +32,7 @@ _IN_NUMPY = frozenset(
 )
 _RAW_KINDS = frozenset("biufcmM")  # what NumPy itself stores with one fixed width
 _WITHOUT_INDEX_SELECT = frozenset({torch.uint16, torch.uint32, torch.uint64})
+_FEW = 4096  # elements; torch divides work among threads from 32,768 on
 
 
 def as_column(name: str, value: Any) -> Column:
@@ -116,20 +117,29 @@ def _holds_tensors(array: Any) -> bool:
 
 
 def take(columns: Mapping[str, Column], positions: Positions) -> dict[str, Column]:
-    """Return the rows at ``positions`` in that order, as copies. Positions are known to be in range."""
-    return {name: _take(column, positions) for name, column in columns.items()}
+    """Return the rows at ``positions`` in that order, as copies.
+
+    Raises:
+        IndexError: a position is past the end. A negative one may be that too: not every kind of column counts from the
+            end.
+    """
+    index = torch.from_numpy(positions)
+    return {name: _take(column, positions, index) for name, column in columns.items()}
 
 
-def _take(column: Column, positions: Positions) -> Column:
+def _take(column: Column, positions: Positions, index: torch.Tensor) -> Column:
     # NumPy gathers for tensors in main memory too: one thread of it is as quick as two of torch, and where another
-    # process wants a core it is four times as quick, because it waits for no other thread.
+    # process wants a core it is four times as quick, because it waits for no other thread. For the few numbers of
+    # one batch torch starts none, and has less to do around them.
     if isinstance(column, torch.Tensor):
         if column.is_cpu and column.dtype in _IN_NUMPY and column.is_contiguous() and not column.requires_grad:
-            return torch.from_numpy(column.numpy().take(positions, axis=0, mode="clip"))
-        index = torch.from_numpy(positions).to(column.device)
+            if column.dim() == 1 and len(positions) <= _FEW and column.dtype not in _WITHOUT_INDEX_SELECT:
+                return column.index_select(0, index)
+            return torch.from_numpy(column.numpy().take(positions, axis=0))
+        if not column.is_cpu and len(positions) and positions.view(np.uint64).max() >= len(column):
+            raise IndexError("past the end")  # which a device would not say: CUDA ends the process
+        index = index.to(column.device)
         return column[index] if column.dtype in _WITHOUT_INDEX_SELECT else column.index_select(0, index)
-    if isinstance(column, np.ndarray):
-        return column.take(positions, mode="clip")
     return column.take(positions)
 
 

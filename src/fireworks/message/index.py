@@ -38,8 +38,6 @@ def as_rows(key: Any, num_rows: int, *, where: str = "Message", item: str = "row
         >>> as_rows([-1, 0], 5).tolist(), as_rows(slice(3, 99), 5)
         ([4, 0], slice(3, 5, 1))
     """
-    if isinstance(key, torch.Tensor) and key.dtype is torch.int64 and key.dim() == 1 and key.is_cpu:  # per batch: quick
-        return _in_range(key.numpy(), num_rows, where, item)
     if isinstance(key, slice):
         start, stop, step = key.indices(num_rows)
         if step > 0:

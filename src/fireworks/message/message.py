@@ -60,7 +60,7 @@ class Message(Exchange, PandasMethods):
     def __init__(self, data: Any = None, *, schema: Schema | Mapping[str, Any] | None = None) -> None:
         if schema is not None and isinstance(data, dict):
             data = load("message.conversion.convert.undecided")(data)
-        if data is None:
+        if data is None or (schema is not None and isinstance(data, list) and not data):
             stored = {} if schema is None else {field.name: empty_column(field) for field in _as_schema(schema)}
         elif isinstance(data, Message):
             stored = dict(data._columns)
@@ -284,6 +284,17 @@ class Message(Exchange, PandasMethods):
         Raises:
             RowIndexError: a position is past the end, or a mask has another number of rows.
         """
+        if (
+            isinstance(rows, torch.Tensor)
+            and rows.dtype is torch.int64
+            and rows.dim() == 1
+            and rows.is_cpu
+            and self._columns
+        ):
+            try:  # the columns check positions themselves; what a batch asks for is hardly ever negative or past the end
+                return Message._of(_columns.take(self._columns, rows.numpy()), len(rows))
+            except IndexError:
+                pass
         positions = as_rows(rows, self._num_rows)
         if isinstance(positions, slice):
             return self._sliced(positions)

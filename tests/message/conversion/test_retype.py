@@ -375,6 +375,22 @@ def test_a_tensor_keeps_its_device_and_its_gradient():
     assert column(torch.zeros(2, device="meta"), torch.int8).device.type == "meta"
 
 
+def test_four_numbers_are_two_complex_ones():
+    pairs = torch.tensor([[1.0, 2.0, 3.0, 4.0]])
+    assert column(pairs, (torch.complex64, 2)).tolist() == [[1 + 2j, 3 + 4j]]
+
+
+def test_days_become_seconds_as_pandas_makes_them():
+    assert column(["2020-01-02"], np.dtype("M8[D]")).dtype == "M8[s]"
+
+
+def test_a_nullable_column_is_no_view_of_the_array_that_it_was_made_of():
+    values = np.array([1, 2])
+    nullable = column(values, "Int64")
+    values[0] = 9
+    assert nullable.tolist() == [1, 2]
+
+
 def test_big_endian_types_of_a_schema_are_native():
     assert column([1, 2], ">i4").dtype.isnative
 

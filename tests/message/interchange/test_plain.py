@@ -6,7 +6,7 @@ from hypothesis import given, settings
 
 import fireworks as fw
 from fireworks.errors import ColumnTypeError, ColumnValueError
-from message.strategies import messages
+from message.strategies import messages, nan_beside_null
 
 MIXED = {
     "n": [1, 2],
@@ -80,7 +80,7 @@ class TestToRecords:
     @settings(deadline=None, max_examples=100)
     @given(messages())
     def test_records_with_the_schema_make_the_message_again(self, message):
-        kept = [name for name in message.columns if name and not _is_nan_beside_null(message, name)]
+        kept = [name for name in message.columns if name and not nan_beside_null(message.raw(name))]
         message = message.select(*kept)
         assert fw.Message(message.to_records(), schema=message.schema) == message or not kept
 
@@ -122,12 +122,6 @@ class TestToRecords:
     def test_a_tensor_without_values_is_refused_by_name(self):
         with pytest.raises(ColumnTypeError, match=r"Message\.to_records: column 'x' is no NumPy array: .* meta"):
             fw.Message({"x": torch.zeros(2, device="meta")}).to_records()
-
-
-def _is_nan_beside_null(message, name):
-    """Whether a nullable column also holds a NaN, which is null to everybody else."""
-    column = message.raw(name)
-    return isinstance(column, pd.arrays.FloatingArray) and bool(np.isnan(column._data[~column._mask]).any())
 
 
 class TestFromRecords:

@@ -130,12 +130,12 @@ def _to_tensor(column: Column, dtype: torch.dtype, shape: tuple[int, ...]) -> to
 
 def _tensor_to_tensor(tensor: torch.Tensor, dtype: torch.dtype, shape: tuple[int, ...]) -> torch.Tensor:
     own, size = tuple(tensor.shape[1:]), math.prod(shape)
-    if dtype.is_complex and not tensor.is_complex() and own in {(*shape, 2), (2 * size,)} - {shape}:
+    if own == shape:
+        return _exact_rows(tensor, dtype)
+    if dtype.is_complex and not tensor.is_complex() and own in {(*shape, 2), (2 * size,)}:
         # Arrow has no complex numbers, so they come out of it as pairs
         parts = _exact_rows(tensor, dtype.to_real()).reshape(len(tensor), *shape, 2)
         return torch.view_as_complex(parts.contiguous())
-    if own == shape:
-        return _exact_rows(tensor, dtype)
     if shape and own == (size,):  # how Arrow stores a tensor, for those who do not know its type of tensors
         return _exact_rows(tensor, dtype).reshape(len(tensor), *shape)
     raise NoConversionError
@@ -220,7 +220,7 @@ def _interval(text: str, dtype: pd.IntervalDtype) -> pd.Interval[Any]:
     """Read an interval as pandas prints it: ``(0.5, 1.0]``."""
     found = _INTERVAL.fullmatch(text)
     closed: Any = found and {"[)": "left", "(]": "right", "[]": "both", "()": "neither"}[found[1] + found[4]]
-    if found is None or closed != dtype.closed:
+    if found is None:
         raise ValueError(text)
     ends = retype(as_column("", [found[2], found[3]]), Field("", cast("Any", dtype.subtype)))
     left, right = to_series("", ends)
