@@ -28,7 +28,7 @@ demo: $(VENV)/.ready  ## Run the main job: database -> pipeline -> model -> reco
 test: $(VENV)/.ready  ## Run all tests, doctests and documentation snippets
 	$(BIN)/pytest -n auto --dist loadgroup
 
-test-quick: $(VENV)/.ready  ## Run the quick tests (under a minute)
+test-quick: $(VENV)/.ready  ## Run all tests but the long ones
 	$(BIN)/pytest -n auto --dist loadgroup -m 'not slow'
 
 check: $(VENV)/.ready  ## Lint, format, types, import layers, spelling, documented names

@@ -4,9 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "epoch_in_memory.py"
 
 
+@pytest.mark.slow
 def test_every_way_is_measured_and_every_goal_reported():
     command = [sys.executable, SCRIPT, "--rows", "5000", "--rounds", "1", "--cut", "0.5"]
     report = subprocess.run(command, check=True, capture_output=True, text=True).stdout

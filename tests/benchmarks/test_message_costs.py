@@ -18,6 +18,7 @@ def benchmark_script(monkeypatch):
     return message_costs
 
 
+@pytest.mark.slow
 def test_every_subject_is_measured_and_every_goal_reported():
     command = [sys.executable, SCRIPT, "--rows", "2000", "--rounds", "1"]
     report = subprocess.run(command, check=True, capture_output=True, text=True).stdout

@@ -1,14 +1,12 @@
 """Scaffold: all components are saved and restored together or not at all, and a crash leaves a whole state."""
 
 import ast
-import contextlib
 import copy
 import errno
 import json
 import os
 import pickle
 import random
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +16,7 @@ import torch
 from torch.optim import lr_scheduler
 
 import fireworks as fw
+from disks import largest_file
 from fireworks.core import encoding, state
 from fireworks.errors import StateError
 
@@ -268,17 +267,6 @@ def child(function):
 folder = Path(sys.argv[1])
 fw.Scaffold(box=Box(0)).save(folder)
 """
-
-
-@contextlib.contextmanager
-def largest_file(num_bytes):
-    """Let no file of this process grow beyond so many bytes, as on a disk that is almost full."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def run_harness(script, folder):

@@ -13,6 +13,8 @@ from fireworks.message import TensorArray, TensorDtype
 base = pytest.importorskip("pandas.tests.extension.base", reason="this pandas comes without its tests")
 import pandas._testing as tm  # noqa: E402
 
+pytestmark = pytest.mark.slow  # thousands of tests
+
 NAN = float("nan")
 
 
