@@ -116,14 +116,15 @@ def _holds_tensors(array: Any) -> bool:
     return getattr(array.type, "extension_name", None) == "arrow.fixed_shape_tensor"
 
 
-def take(columns: Mapping[str, Column], positions: Positions) -> dict[str, Column]:
-    """Return the rows at ``positions`` in that order, as copies.
+def take(columns: Mapping[str, Column], positions: Positions, index: torch.Tensor | None = None) -> dict[str, Column]:
+    """Return the rows at ``positions`` in that order, as copies; ``index`` is the same as a tensor, where there is one.
 
     Raises:
         IndexError: a position is past the end. A negative one may be that too: not every kind of column counts from the
             end.
     """
-    index = torch.from_numpy(positions)
+    if index is None:
+        index = torch.from_numpy(positions)
     return {name: _take(column, positions, index) for name, column in columns.items()}
 
 

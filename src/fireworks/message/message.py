@@ -292,13 +292,14 @@ class Message(Exchange, PandasMethods):
             and self._columns
         ):
             try:  # the columns check positions themselves; what a batch asks for is hardly ever negative or past the end
-                return Message._of(_columns.take(self._columns, rows.numpy()), len(rows))
+                positions = rows.numpy()
+                return Message._of(_columns.take(self._columns, positions, rows), len(positions))
             except IndexError:
                 pass
-        positions = as_rows(rows, self._num_rows)
-        if isinstance(positions, slice):
-            return self._sliced(positions)
-        return Message._of(_columns.take(self._columns, positions), len(positions))
+        chosen = as_rows(rows, self._num_rows)
+        if isinstance(chosen, slice):
+            return self._sliced(chosen)
+        return Message._of(_columns.take(self._columns, chosen), len(chosen))
 
     def __getitems__(self, rows: list[int]) -> Message:
         """Return many rows at once, as ``torch.utils.data.DataLoader`` asks a dataset for a batch."""
