@@ -134,11 +134,10 @@ def read_csv(
     """Read a CSV file, as pandas does or exactly by a schema; see `Message.read_csv`."""
     where = "Message.read_csv"
     if schema is not None:
-        wanted = schema if isinstance(schema, Schema) else Schema(schema)
         if unknown := options.keys() - {"na_values"}:
             raise TypeError(f"{where}: with a schema the options are sep and na_values; got {sorted(unknown)}.")
         _check_separator(sep, where=where)
-        return _read_by_schema(path, wanted, sep, options.get("na_values", ()))
+        return _read_by_schema(path, Schema(schema), sep, options.get("na_values", ()))
     broken = (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError)
     with open_file(path, where=where, kind="CSV", broken=broken) as file:
         frame = pd.read_csv(file if "compression" in options else unpacked(file, path), sep=sep, **options)

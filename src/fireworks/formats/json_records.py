@@ -84,7 +84,7 @@ def read_json(
         columns = _columns(shaped, orient)
     if schema is None:
         return Message(columns)
-    wanted = schema if isinstance(schema, Schema) else Schema(schema)
+    wanted = Schema(schema)
     if not columns and not shaped:  # a list of no rows names no columns
         return Message(schema=wanted)
     for field in wanted:

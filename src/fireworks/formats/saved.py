@@ -33,7 +33,7 @@ from fireworks._internal.files import open_file, whole_file
 from fireworks.errors import ColumnTypeError, FileFormatError
 from fireworks.formats.arrow_ipc import table_for, write_table
 from fireworks.message import Message
-from fireworks.message.arrays.tensor_dtype import dtype_name
+from fireworks.message.arrays.tensor_dtype import INTEGERS, dtype_name
 from fireworks.message.columns import Column
 from fireworks.message.interchange.arrow import columns_of_table
 
@@ -65,7 +65,6 @@ _NAMES = {
     torch.complex64: "C64",
 }
 _DTYPES = {dtype_name(dtype): dtype for dtype in vars(torch).values() if isinstance(dtype, torch.dtype)}
-_INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # by width, to be copied as bits
 _OTHERS = {
     b"PAR1": "it is a Parquet file: use Message.read_parquet",
     b"ARROW1": "it is an Arrow file: use Message.read_feather",
@@ -117,7 +116,7 @@ def _tensor_member(name: str, tensor: torch.Tensor, names: Iterable[str]) -> _Me
         raise ColumnTypeError(f"Message.save: column {name!r} {lack}; convert it first, or leave it out with drop.")
     plain = tensor.detach().cpu()
     # torch copies integers of every width, but not all of its other types
-    bits = plain.view(_INTEGERS[plain.itemsize]) if plain.itemsize in _INTEGERS else plain
+    bits = plain.view(INTEGERS[plain.itemsize]) if plain.itemsize in INTEGERS else plain
     data = np.ascontiguousarray(bits.numpy()).reshape(-1).view(np.uint8)
     key = _free(name, {*names, _RESERVED}) if name == _RESERVED else name
     if tensor.dtype in _NAMES:

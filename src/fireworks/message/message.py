@@ -61,7 +61,7 @@ class Message(Exchange, PandasMethods):
         if schema is not None and isinstance(data, dict):
             data = load("message.conversion.convert.undecided")(data)
         if data is None or (schema is not None and isinstance(data, list) and not data):
-            stored = {} if schema is None else {field.name: empty_column(field) for field in _as_schema(schema)}
+            stored = {} if schema is None else {field.name: empty_column(field) for field in Schema(schema)}
         elif isinstance(data, Message):
             stored = dict(data._columns)
         elif isinstance(data, dict):
@@ -72,7 +72,7 @@ class Message(Exchange, PandasMethods):
         self._num_rows = _common_length(stored)
         self._frame: pd.DataFrame | None = None
         if schema is not None and data is not None:
-            self._columns = load("message.conversion.convert.conform")(stored, _as_schema(schema))
+            self._columns = load("message.conversion.convert.conform")(stored, Schema(schema))
 
     @classmethod
     def _of(cls, stored: dict[str, Column], num_rows: int) -> Message:
@@ -531,10 +531,6 @@ class Message(Exchange, PandasMethods):
         from fireworks.message.pytorch.pickling import packed, unpacked
 
         return unpacked, ({name: packed(column) for name, column in self._columns.items()}, self._num_rows)
-
-
-def _as_schema(schema: Schema | Mapping[str, Any]) -> Schema:
-    return schema if isinstance(schema, Schema) else Schema(schema)
 
 
 def _common_length(stored: Mapping[str, Column]) -> int:

@@ -71,7 +71,7 @@ class Schema:
     """The columns of a message, in order; prints one line per column and compares by value.
 
     Args:
-        fields: Fields, or a mapping from names to types. A ``torch.dtype`` makes a tensor column, a tuple of it and
+        fields: Fields, as another schema has them, or a mapping from names to types. A ``torch.dtype`` makes a tensor column, a tuple of it and
             sizes one of rows of that shape; anything else is what pandas understands as a dtype.
 
     Raises:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from fireworks.message.arrays.tensor_array import TensorArray
 
 _NAME = re.compile(r"tensor\[(\w+)((?:, ?\d+)*)\]")
+INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+"""By width in bytes: what every tensor of that width can be seen as, where its own type can't be copied or pickled."""
+
 _NUMBERS = {"b": bool, "i": int, "u": int, "f": float, "c": complex}
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
+from fireworks.message.arrays.tensor_dtype import INTEGERS
 from fireworks.message.columns import Column, compact
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ _READ_BACK = frozenset(
     {torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.float16, torch.bfloat16}
     | {torch.float32, torch.float64, torch.complex64, torch.complex128}
 )
-_INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # by width in bytes
 
 
 class Bits(NamedTuple):
@@ -32,7 +32,7 @@ def packed(column: Column) -> Column | Bits:
     small = compact(column)
     if not isinstance(small, torch.Tensor) or small.is_quantized or small.dtype in _READ_BACK:
         return small
-    return Bits(small.detach().view(_INTEGERS[small.itemsize]), small.dtype, small.requires_grad)
+    return Bits(small.detach().view(INTEGERS[small.itemsize]), small.dtype, small.requires_grad)
 
 
 def unpacked(stored: Mapping[str, Column | Bits], num_rows: int) -> Message:
