@@ -13,7 +13,7 @@ import fireworks as fw
 from disks import largest_file
 from fireworks.errors import ColumnNotFoundError, ColumnTypeError, FileFormatError
 from fireworks.formats.arrow_ipc import write_table
-from message.strategies import ARRAYS, messages
+from message.strategies import ARRAYS, messages, some_message
 
 
 @pytest.fixture
@@ -25,17 +25,6 @@ def path(tmp_path):
 def shared_path(tmp_path_factory):
     """One path for all examples of hypothesis."""
     return tmp_path_factory.mktemp("arrow") / "rows"
-
-
-def some_message():
-    return fw.Message(
-        {
-            "x": torch.arange(6.0).reshape(3, 2),
-            "half": torch.tensor([1, 2, 3], dtype=torch.bfloat16),
-            "name": ["ann", None, "größe"],
-            "kind": pd.Categorical(["u", "v", None], categories=["v", "w", "u"]),
-        }
-    )
 
 
 class TestComesBack:

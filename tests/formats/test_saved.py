@@ -22,7 +22,7 @@ import fireworks as fw
 from disks import largest_file, lines_of_killed
 from fireworks.errors import ColumnTypeError, FileFormatError
 from fireworks.formats import saved
-from message.strategies import ARRAYS, messages
+from message.strategies import ARRAYS, messages, some_message
 
 DTYPES = sorted(
     {
@@ -43,17 +43,6 @@ def path(tmp_path):
 def shared_path(tmp_path_factory):
     """One path for all examples of hypothesis."""
     return tmp_path_factory.mktemp("saved") / "message"
-
-
-def some_message():
-    return fw.Message(
-        {
-            "x": torch.arange(6.0).reshape(3, 2),
-            "half": torch.tensor([1, 2, 3], dtype=torch.bfloat16),
-            "name": ["ann", None, "größe"],
-            "kind": pd.Categorical(["u", "v", None], categories=["v", "w", "u"]),
-        }
-    )
 
 
 def bits_of(tensor):

@@ -119,3 +119,15 @@ def restorable(message, *without):
         any(nan_beside_null(message.raw(name)) or "\0" in name for name in message.columns)
         or kinds & {"O", "c", *without}
     )
+
+
+def some_message():
+    """Three rows of what files find hard: tensors, one of them of bfloat16, a missing text, and categories out of order."""
+    return fw.Message(
+        {
+            "x": torch.arange(6.0).reshape(3, 2),
+            "half": torch.tensor([1, 2, 3], dtype=torch.bfloat16),
+            "name": ["ann", None, "größe"],
+            "kind": pd.Categorical(["u", "v", None], categories=["v", "w", "u"]),
+        }
+    )
