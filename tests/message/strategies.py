@@ -131,3 +131,16 @@ def some_message():
             "kind": pd.Categorical(["u", "v", None], categories=["v", "w", "u"]),
         }
     )
+
+
+def message_of_all_ranks():
+    """Four rows: tensors of rank 1, 2 and 3, one with a NaN, beside a key and numbers."""
+    return fw.Message(
+        {
+            "g": ["a", "b", "a", "c"],
+            "x": torch.tensor([3.0, 1.0, 2.0, float("nan")]),
+            "v": torch.arange(8.0).reshape(4, 2),
+            "w": torch.arange(16).reshape(4, 2, 2),
+            "n": np.array([4, 2, 3, 1]),
+        }
+    )

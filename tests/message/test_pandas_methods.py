@@ -4,27 +4,18 @@ import pickle
 import pydoc
 import rlcompleter
 
-import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 import fireworks as fw
+from message.strategies import message_of_all_ranks
 
 NAN = float("nan")
 
 
 @pytest.fixture
 def message():
-    return fw.Message(
-        {
-            "g": ["a", "b", "a", "c"],
-            "x": torch.tensor([3.0, 1.0, 2.0, NAN]),
-            "v": torch.arange(8.0).reshape(4, 2),
-            "w": torch.arange(16).reshape(4, 2, 2),
-            "n": np.array([4, 2, 3, 1]),
-        }
-    )
+    return message_of_all_ranks()
 
 
 @pytest.fixture
