@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import fireworks as fw
+from fireworks.core.run import Run
 from fireworks.errors import NoRandomAccessError, RowIndexError, UnknownLengthError
 from pipelines import add_noise, counting, double, is_odd, numbers, table
 
@@ -135,7 +136,7 @@ class TestStreams:
     def test_a_filter_that_is_asked_for_pieces_says_what_it_is(self):
         stream = table().shuffle(seed=0).filter(is_odd)
         with pytest.raises(NoRandomAccessError, match=r"Filter\(is_odd\) is a stream here"):
-            stream.flow.base.pieces(range(1), 0)
+            stream.flow.base.pieces(range(1), Run(0))
 
 
 class TestData:

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 import fireworks as fw
+from fireworks.core.run import Run
 from fireworks.errors import UnknownLengthError
 from fireworks.testing import PipeContract
 from pipelines import add_noise, numbers
@@ -126,7 +127,7 @@ class TestHowMuchIsRead:
             return rows
 
         pipe = fw.source({"n": torch.arange(10)}).map(note)
-        assert list(pipe.flow.pieces(range(5, 5), 0)) == []
+        assert list(pipe.flow.pieces(range(5, 5), Run(0))) == []
         assert calls == []
 
 

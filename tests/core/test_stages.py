@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import fireworks as fw
+from fireworks.core.run import Run
 from fireworks.core.stages import require_columns
 from fireworks.errors import ColumnNotFoundError, NoRandomAccessError
 from pipelines import add_noise, counting, double, numbers, table, total
@@ -176,7 +177,7 @@ class TestOrderStages:
         with pytest.raises(NoRandomAccessError, match=r"Reverse needs random access, and .* is a stream: .*Put it"):
             Reverse(counting())
         with pytest.raises(NoRandomAccessError, match=r"Reverse needs random access, and its input is a stream\.$"):
-            Reverse(table()).open(counting().flow.open(0))
+            Reverse(table()).open(counting().flow.open(Run(0)))
 
 
 def test_require_columns_says_nothing_where_columns_are_unknown():

@@ -14,6 +14,7 @@ from fireworks.core.chunk import Chunk, join
 
 if TYPE_CHECKING:
     from fireworks.core.flow import Flow
+    from fireworks.core.run import Run
 
 State: TypeAlias = dict[str, Any]
 
@@ -63,8 +64,8 @@ def read_exactly(cursor: Cursor, num_rows: int) -> Chunk | None:
 class IndexCursor(Cursor):
     """A pass over a flow with random access: the position is all there is to know."""
 
-    def __init__(self, flow: Flow, epoch: int) -> None:
-        self._flow, self._epoch = flow, epoch
+    def __init__(self, flow: Flow, run: Run) -> None:
+        self._flow, self._run = flow, run
         self._move(0)
 
     def _move(self, position: int) -> None:
@@ -75,7 +76,7 @@ class IndexCursor(Cursor):
 
     def read(self, num_rows: int) -> Chunk | None:
         if self._pieces is None:
-            self._pieces = self._flow.pieces(range(self._position, self._flow.num_items()), self._epoch)
+            self._pieces = self._flow.pieces(range(self._position, self._flow.num_items()), self._run)
         if self._flow.is_batched:
             batch = self._next_piece(self._pieces)
             self._position += batch is not None

@@ -12,8 +12,9 @@ Floating-point results depend on the length of a call, so the grid must not depe
 
 from __future__ import annotations
 
+import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fireworks.core.chunk import Chunk, Span, as_positions, groups, join, recut
+from fireworks.core.run import Run
 from fireworks.errors import NoRandomAccessError, UnknownLengthError
 from fireworks.message import Message
 
@@ -83,11 +85,11 @@ class Base(ABC):
         """Return the number of items, or raise `UnknownLengthError`."""
 
     @abstractmethod
-    def pieces(self, span: Span, epoch: int) -> Iterator[Chunk]:
+    def pieces(self, span: Span, run: Run) -> Iterator[Chunk]:
         """Yield the items at the positions of ``span``: rows in chunks of any length, batches one by one."""
 
     @abstractmethod
-    def open(self, epoch: int) -> Cursor:
+    def open(self, run: Run) -> Cursor:
         """Return a cursor before the first item, for a base without random access."""
 
     def num_rows(self, span: Span, epoch: int) -> int:  # noqa: ARG002
@@ -181,10 +183,10 @@ class Flow:
     def no_rows(self) -> Message:
         """Return a message without rows, with the columns that rows would have wherever they can be found out."""
         if self.is_indexable and self.num_items():
-            return next(self.pieces(range(1), 0)).message[:0]
+            return next(self.pieces(range(1), Run(0))).message[:0]
         # Nothing to look at: the stages see what there is, a block without rows.
         nothing = Chunk(self.base.no_rows(), np.empty(0, dtype=np.int64))
-        return self.run_stages(nothing, 0, 0).message if nothing.message.columns else nothing.message
+        return self.run_stages(nothing, Run(0), 0).message if nothing.message.columns else nothing.message
 
     def _locate(self, span: Span, epoch: int) -> Span:
         """Follow positions up through the orders to positions of the base."""
@@ -197,78 +199,88 @@ class Flow:
             span = order.locate(span, count, epoch)
         return span
 
-    def pieces(self, span: Span, epoch: int) -> Iterator[Chunk]:
-        """Yield the items at the positions of ``span`` in one epoch: rows in chunks of any length, batches one by one.
+    def pieces(self, span: Span, run: Run) -> Iterator[Chunk]:
+        """Yield the items at the positions of ``span`` in one pass: rows in chunks of any length, batches one by one.
 
         Work is done as the pieces are asked for.
         """
         if self.grid:
-            yield from self._on_grid(span, epoch)
-            return
-        start = 0
-        for group in self._groups(span):
-            chunks = self.base.pieces(self._locate(group, epoch), epoch)
-            if not self.stages:
-                yield from chunks
-            else:
-                for number, chunk in enumerate(chunks, start):
-                    yield self.run_stages(chunk, epoch, int(span[number]) if self.is_batched else 0)
-            start += len(group)
+            yield from self._on_grid(span, run)
+        elif self.stages:
+            yield from self.finished(zip(self._numbers(span), self._located(span, run), strict=False), run)
+        else:
+            yield from self._located(span, run)
 
-    def _groups(self, span: Span) -> Iterator[Span]:
-        """Cut a span so that orders are followed for some thousand items at a time, not for all at once."""
-        return groups(span, 64 if self.is_batched else self._read_rows) if self.orders else iter([span])
+    def _numbers(self, span: Span) -> Iterator[int]:
+        """Yield the number of the batch that each piece is; without a grid no stage minds which block its rows are of."""
+        return (int(number) for number in span) if self.is_batched else itertools.repeat(0)
+
+    def _located(self, span: Span, run: Run) -> Iterator[Chunk]:
+        """Yield the items of the base for positions behind the orders, some thousand at a time."""
+        if not self.orders:
+            yield from self.base.pieces(span, run)
+            return
+        for group in groups(span, 64 if self.is_batched else self._read_rows):
+            yield from self.base.pieces(self._locate(group, run.epoch), run)
 
     @cached_property
     def _read_rows(self) -> int:
         return read_rows(self.base.row_bytes)
 
-    def run_stages(self, chunk: Chunk, epoch: int, block: int) -> Chunk:
+    def finished(self, chunks: Iterable[tuple[int, Chunk]], run: Run) -> Iterator[Chunk]:
+        """Run every row stage on numbered blocks or batches, and yield what becomes of each, in order."""
+        for number, chunk in chunks:
+            yield self.run_stages(chunk, run, number)
+
+    def run_stages(self, chunk: Chunk, run: Run, block: int) -> Chunk:
         """Run every row stage on one block or batch."""
         for stage in self.stages:
-            chunk = stage.process(chunk, epoch, block)
+            chunk = stage.process(chunk, run, block)
         return chunk
 
-    def _on_grid(self, span: Span, epoch: int) -> Iterator[Chunk]:
+    def _on_grid(self, span: Span, run: Run) -> Iterator[Chunk]:
         if not len(span):
             return
         if isinstance(span, range):
             first = span.start // self.grid
-            for number, block in enumerate(self._blocks(first, -(-span.stop // self.grid), epoch), first):
+            numbers: Iterable[int] = range(first, -(-span.stop // self.grid))
+            for number, block in zip(numbers, self.finished(self._blocks(numbers, run), run), strict=True):
                 piece = block.cut(max(span.start - number * self.grid, 0), span.stop - number * self.grid)
                 if len(piece.rows):
                     yield piece
             return
         # Scattered positions: every block that holds one of them is computed whole, once.
         numbers, slot = np.unique(span // self.grid, return_inverse=True)
-        blocks = [next(self._blocks(int(number), int(number) + 1, epoch)) for number in numbers]
+        blocks = list(self.finished(self._blocks(numbers.tolist(), run), run))
         starts = np.cumsum([0, *(len(block.rows) for block in blocks[:-1])])
         yield join(blocks).take(starts[slot] + span % self.grid)
 
-    def _blocks(self, first: int, last: int, epoch: int) -> Iterator[Chunk]:
-        """Yield the finished blocks from number ``first`` to before ``last``."""
-        span = range(first * self.grid, min(last * self.grid, self.num_items()))
-        number = first
-        for group in groups(span, self._read_rows // self.grid * self.grid):
-            for block in recut(self.base.pieces(self._locate(group, epoch), epoch), self.grid):
-                yield self.run_stages(block, epoch, number)
-                number += 1
+    def _blocks(self, numbers: Iterable[int], run: Run) -> Iterator[tuple[int, Chunk]]:
+        """Yield the given blocks of the grid with their numbers, before the row stages; runs of blocks are read at once."""
+        size, count = self.grid, self.num_items()
+        for first, last in _runs_of(numbers):
+            span = range(first * size, min(last * size, count))
+            number = first
+            for group in groups(span, self._read_rows // size * size):
+                for block in recut(self.base.pieces(self._locate(group, run.epoch), run), size):
+                    yield number, block
+                    number += 1
 
-    def open(self, epoch: int) -> Cursor:
-        """Return a cursor before the first item of one epoch."""
+    def open(self, run: Run) -> Cursor:
+        """Return a cursor before the first item of one pass."""
         from fireworks.core.cursor import BlockCursor, IndexCursor, StageCursor
 
         if self.is_indexable:
-            return IndexCursor(self, epoch)
-        cursor = self.base.open(epoch)
+            return IndexCursor(self, run)
+        cursor = self.base.open(run)
         for order in self.orders:
             cursor = order.open(cursor)
         if not self.stages:
             return cursor
         if self.is_batched:
-            return StageCursor(cursor, lambda chunk, block: self.run_stages(chunk, epoch, block))
+            return StageCursor(cursor, lambda chunk, block: self.run_stages(chunk, run, block))
         size = self.grid or block_rows(self.base.row_bytes)
-        return BlockCursor(cursor, size, lambda chunk, block: self.run_stages(chunk, epoch, block))
+        return BlockCursor(cursor, size, lambda chunk, block: self.run_stages(chunk, run, block))
 
     def require_random_access(self, who: str, pipe: object) -> None:
         """Raise `NoRandomAccessError` if this flow, of the pipe that is named, is a stream."""
@@ -300,6 +312,22 @@ class Barrier(Base):
     def no_rows(self) -> Message:
         """Return a message without rows, as the flow below gives it."""
         return self.flow.no_rows()
+
+
+def _runs_of(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Yield increasing numbers as runs without gaps: the first, and the one behind the last."""
+    if isinstance(numbers, range):
+        yield numbers.start, numbers.stop
+        return
+    first = last = -1
+    for number in numbers:
+        if number != last:
+            if last > first:
+                yield first, last
+            first = number
+        last = number + 1
+    if last > first:
+        yield first, last
 
 
 def batched_positions(span: Span, num_rows: int, total: int) -> Span:

@@ -10,6 +10,7 @@ from fireworks.core.chunk import Chunk, Span
 from fireworks.core.cursor import Cursor, State
 from fireworks.core.flow import Barrier, Flow
 from fireworks.core.pipe import Pipe
+from fireworks.core.run import Run
 from fireworks.errors import StateError
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ class PipeIterator:
 
     def _open(self, epoch: int) -> None:
         self.epoch = epoch
-        self._cursor: Cursor = self._pipe.flow.open(epoch)
+        self._run = Run(epoch)
+        self._cursor: Cursor = self._pipe.flow.open(self._run)
 
     def __iter__(self) -> PipeIterator:
         return self
@@ -146,11 +148,11 @@ class _FixedEpoch(Barrier):
         super().__init__(flow)
         self._epoch = epoch
 
-    def pieces(self, span: Span, epoch: int) -> Iterator[Chunk]:  # noqa: ARG002
-        return self.flow.pieces(span, self._epoch)
+    def pieces(self, span: Span, run: Run) -> Iterator[Chunk]:
+        return self.flow.pieces(span, run.at(self._epoch))
 
-    def open(self, epoch: int) -> Cursor:  # noqa: ARG002
-        return self.flow.open(self._epoch)
+    def open(self, run: Run) -> Cursor:
+        return self.flow.open(run.at(self._epoch))
 
     def num_rows(self, span: Span, epoch: int) -> int:  # noqa: ARG002
         return self.flow.num_rows_of(span, self._epoch)

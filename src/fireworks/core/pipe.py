@@ -11,6 +11,7 @@ import numpy as np
 from fireworks.core.chunk import Chunk, Span, join
 from fireworks.core.fluent import Fluent
 from fireworks.core.recursion import MISSING, chain, look_upstream
+from fireworks.core.run import Run
 from fireworks.core.site import user_line
 from fireworks.message import Message, concat
 from fireworks.message.index import Rows, as_rows
@@ -155,7 +156,7 @@ class Pipe(Fluent, ABC):
             span = rows
             if len(span) == 1:
                 span = range(int(span[0]), int(span[0]) + 1)
-        chunks = list(self.flow.pieces(span, epoch))
+        chunks = list(self.flow.pieces(span, Run(epoch)))
         if not self.is_batched:
             return self._rows_of(chunks)
         batches = [chunk.message for chunk in chunks]
@@ -201,7 +202,7 @@ class Pipe(Fluent, ABC):
 
     def to_message(self) -> Message:
         """Return all rows of epoch 0 as one message; batches are joined."""
-        cursor = self.flow.open(0)
+        cursor = self.flow.open(Run(0))
         messages = []
         while (chunk := cursor.read(2**62)) is not None:
             messages.append(chunk.message)

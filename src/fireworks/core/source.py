@@ -11,6 +11,7 @@ from fireworks.core.chunk import Chunk, Span, as_positions, groups
 from fireworks.core.cursor import Cursor, State
 from fireworks.core.flow import Base, Flow, read_rows
 from fireworks.core.pipe import Pipe
+from fireworks.core.run import Run
 from fireworks.errors import UnknownLengthError
 from fireworks.message import Message, Schema
 
@@ -87,7 +88,7 @@ class _SourceBase(Base):
             return Message()
         return self._source.fetch(range(0))
 
-    def pieces(self, span: Span, epoch: int) -> Iterator[Chunk]:  # noqa: ARG002
+    def pieces(self, span: Span, run: Run) -> Iterator[Chunk]:  # noqa: ARG002
         for rows in groups(span, read_rows(self.row_bytes)):
             message = self._source.fetch(rows)
             if len(message) != len(rows):
@@ -96,7 +97,7 @@ class _SourceBase(Base):
                 )
             yield Chunk(message, as_positions(rows))
 
-    def open(self, epoch: int) -> Cursor:  # noqa: ARG002
+    def open(self, run: Run) -> Cursor:  # noqa: ARG002
         return _StreamCursor(self._source)
 
 

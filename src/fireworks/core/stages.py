@@ -13,6 +13,7 @@ from fireworks.core.flow import Flow, Order, block_rows
 from fireworks.core.in_place import call
 from fireworks.core.pipe import Pipe
 from fireworks.core.recursion import chain
+from fireworks.core.run import Run
 from fireworks.errors import ColumnNotFoundError, FireworksError
 from fireworks.message import Message, concat
 
@@ -54,11 +55,11 @@ class RowStage(Pipe):
         """Return the input's flow with this stage behind it."""
         return self.upstream.flow.staged(self)
 
-    def process(self, chunk: Chunk, epoch: int, block: int) -> Chunk:
+    def process(self, chunk: Chunk, run: Run, block: int) -> Chunk:
         """Run this stage on one block; an error leaves with the stage, the user's line and the row numbers on it."""
-        return placing_errors(self, chunk, self.run, chunk, epoch, block)
+        return placing_errors(self, chunk, self.compute, chunk, run, block)
 
-    def run(self, chunk: Chunk, epoch: int, block: int) -> Chunk:  # noqa: ARG002
+    def compute(self, chunk: Chunk, run: Run, block: int) -> Chunk:  # noqa: ARG002
         """Transform one block and check what came back."""
         result = call(self.transform, chunk.message, who=self.describe())
         return Chunk(self.checked(result, len(chunk.rows)), chunk.rows)
@@ -93,7 +94,7 @@ class RowStage(Pipe):
 
     def _call_block(self, block: Message, start: int, number: int) -> Message:
         rows = np.arange(start, start + len(block), dtype=np.int64)
-        return self.process(Chunk(block, rows), epoch=0, block=number).message
+        return self.process(Chunk(block, rows), Run(0), number).message
 
 
 def placing_errors(stage: Pipe, chunk: Chunk, function: Callable[..., Result], *args: Any) -> Result:

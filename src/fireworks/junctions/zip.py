@@ -13,6 +13,7 @@ from fireworks.core.flow import Base, Flow
 from fireworks.core.junction import Junction
 from fireworks.core.pipe import Pipe
 from fireworks.core.recursion import chain
+from fireworks.core.run import Run
 from fireworks.core.stages import RowStage
 from fireworks.errors import SchemaMismatchError
 from fireworks.message import Message
@@ -132,16 +133,16 @@ class _Side(Base):
     def no_rows(self) -> Message:
         return _merged([Chunk(flow.no_rows(), np.empty(0, dtype=np.int64)) for flow in self._flows]).message
 
-    def pieces(self, span: Span, epoch: int) -> Iterator[Chunk]:
-        parts = [flow.pieces(span, epoch) for flow in self._flows]
+    def pieces(self, span: Span, run: Run) -> Iterator[Chunk]:
+        parts = [flow.pieces(span, run) for flow in self._flows]
         if not self.is_batched:
             parts = [recut(part, _ALIGNED_ROWS) for part in parts]
         for chunks in zip(*parts, strict=True):
             _require_equal_lengths(self._names, chunks)
             yield _merged(chunks)
 
-    def open(self, epoch: int) -> Cursor:
-        cursors = [flow.open(epoch) for flow in self._flows]
+    def open(self, run: Run) -> Cursor:
+        cursors = [flow.open(run) for flow in self._flows]
         return _SideCursor(self._names, cursors, is_batched=self.is_batched)
 
 
@@ -192,12 +193,12 @@ class _Merge(RowStage):
         return self._junction.describe()
 
     def transform(self, rows: Message) -> Message:
-        return self.run(Chunk(rows, np.arange(len(rows), dtype=np.int64)), 0, 0).message
+        return self.compute(Chunk(rows, np.arange(len(rows), dtype=np.int64)), Run(0), 0).message
 
-    def process(self, chunk: Chunk, epoch: int, block: int) -> Chunk:
-        return self.run(chunk, epoch, block)  # the components' own stages note their place on an error
+    def process(self, chunk: Chunk, run: Run, block: int) -> Chunk:
+        return self.compute(chunk, run, block)  # the components' own stages note their place on an error
 
-    def run(self, chunk: Chunk, epoch: int, block: int) -> Chunk:
+    def compute(self, chunk: Chunk, run: Run, block: int) -> Chunk:
         stored: dict[str, object] = {}
         owners: dict[str, str] = {}
         rows = chunk.rows
@@ -206,7 +207,7 @@ class _Merge(RowStage):
             mine = {
                 key.removeprefix(mark): chunk.message.raw(key) for key in chunk.message.columns if key.startswith(mark)
             }
-            part = flow.run_stages(Chunk(Message(mine), chunk.rows), epoch, block)
+            part = flow.run_stages(Chunk(Message(mine), chunk.rows), run, block)
             rows = part.rows if number == 0 else rows
             for column in part.message.columns:
                 _claim(owners, column, name)

@@ -10,6 +10,7 @@ from fireworks.core.chunk import Chunk, Span, join, recut
 from fireworks.core.cursor import Cursor, State, read_exactly
 from fireworks.core.flow import Barrier, Flow, batched_positions
 from fireworks.core.pipe import Pipe
+from fireworks.core.run import Run
 
 
 @final
@@ -63,21 +64,21 @@ class _Batches(Barrier):
     def num_rows(self, span: Span, epoch: int) -> int:  # noqa: ARG002
         return len(batched_positions(span, self._num_rows, self.flow.num_items()))
 
-    def pieces(self, span: Span, epoch: int) -> Iterator[Chunk]:
+    def pieces(self, span: Span, run: Run) -> Iterator[Chunk]:
         rows = batched_positions(span, self._num_rows, self.flow.num_items())
         if isinstance(span, range) or len(rows) == len(span) * self._num_rows:
-            yield from recut(self.flow.pieces(rows, epoch), self._num_rows)
+            yield from recut(self.flow.pieces(rows, run), self._num_rows)
             return
         # The short last batch stands somewhere among the others.
-        chunk = join(list(self.flow.pieces(rows, epoch)))
+        chunk = join(list(self.flow.pieces(rows, run)))
         start = 0
         for number in span:
             stop = start + min(self._num_rows, self.flow.num_items() - int(number) * self._num_rows)
             yield chunk.cut(start, stop)
             start = stop
 
-    def open(self, epoch: int) -> Cursor:
-        return _BatchCursor(self.flow.open(epoch), self._num_rows, drop_last=self._drop_last)
+    def open(self, run: Run) -> Cursor:
+        return _BatchCursor(self.flow.open(run), self._num_rows, drop_last=self._drop_last)
 
 
 class _BatchCursor(Cursor):

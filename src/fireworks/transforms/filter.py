@@ -11,6 +11,7 @@ from fireworks.core.chunk import Chunk, Span, recut
 from fireworks.core.cursor import BlockCursor, Cursor
 from fireworks.core.flow import Barrier, Flow, Order, block_rows
 from fireworks.core.pipe import Pipe
+from fireworks.core.run import Run
 from fireworks.core.stages import RowStage, placing_errors, require_columns
 from fireworks.errors import NoRandomAccessError, UnknownLengthError
 from fireworks.message import Message
@@ -75,7 +76,7 @@ class Filter(RowStage):
     def transform(self, rows: Message) -> Message:
         return rows.take(np.flatnonzero(self._predicate(rows)))
 
-    def run(self, chunk: Chunk, epoch: int, block: int) -> Chunk:  # noqa: ARG002
+    def compute(self, chunk: Chunk, run: Run, block: int) -> Chunk:  # noqa: ARG002
         mask = self._predicate(chunk.message)
         return chunk if mask.all() else chunk.take(np.flatnonzero(mask))
 
@@ -93,7 +94,7 @@ class Filter(RowStage):
         ``flow`` is the input's, as it was when this filter was put on it: a live table gives another each time.
         """
         start, found = 0, []
-        for block in recut(flow.pieces(range(num_items), 0), block_rows(flow.base.row_bytes)):
+        for block in recut(flow.pieces(range(num_items), Run(0)), block_rows(flow.base.row_bytes)):
             mask = placing_errors(self, block, self._predicate, block.message)
             found.append(start + np.flatnonzero(mask))
             start += len(block.rows)
@@ -134,9 +135,9 @@ class _FilteredStream(Barrier):
             "it keeps is not known before the end. Filter before shuffling, or count the rows of one epoch."
         )
 
-    def pieces(self, span: Span, epoch: int) -> Iterator[Chunk]:  # noqa: ARG002
+    def pieces(self, span: Span, run: Run) -> Iterator[Chunk]:  # noqa: ARG002
         raise NoRandomAccessError(f"{self._filter.describe()} is a stream here.")
 
-    def open(self, epoch: int) -> Cursor:
+    def open(self, run: Run) -> Cursor:
         size = block_rows(self.row_bytes)
-        return BlockCursor(self.flow.open(epoch), size, lambda chunk, block: self._filter.process(chunk, epoch, block))
+        return BlockCursor(self.flow.open(run), size, lambda chunk, block: self._filter.process(chunk, run, block))

@@ -13,6 +13,7 @@ from fireworks.core.chunk import Chunk
 from fireworks.core.in_place import call
 from fireworks.core.model import evaluating
 from fireworks.core.pipe import Pipe
+from fireworks.core.run import Run
 from fireworks.core.stages import RowStage, stage_name
 from fireworks.message import Message
 
@@ -72,8 +73,8 @@ class Map(RowStage):
     def transform(self, rows: Message) -> Message:
         return self.function(rows)
 
-    def run(self, chunk: Chunk, epoch: int, block: int) -> Chunk:
-        arguments = () if self.seed is None else (block_generator(self.seed, self.stage, epoch, block),)
+    def compute(self, chunk: Chunk, run: Run, block: int) -> Chunk:
+        arguments = () if self.seed is None else (block_generator(self.seed, self.stage, run.epoch, block),)
         # A module here is a part of the data: the same each time, and no gradients.
         with evaluating(self.function) if isinstance(self.function, nn.Module) else nullcontext():
             result = call(self.function, chunk.message, *arguments, who=self.describe())

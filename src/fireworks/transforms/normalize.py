@@ -13,6 +13,7 @@ from fireworks.core.chunk import Chunk, recut
 from fireworks.core.flow import block_rows
 from fireworks.core.model import Model
 from fireworks.core.pipe import Pipe
+from fireworks.core.run import Run
 from fireworks.errors import ColumnNotFoundError, ColumnTypeError, ColumnValueError, NotFittedError, StateError
 from fireworks.message import Message
 from fireworks.message.columns import Column, Positions
@@ -239,7 +240,7 @@ def _blocks(data: Pipe | Message) -> Iterator[Chunk]:
         whole = Chunk(data, np.arange(len(data), dtype=np.int64))
         yield from recut([whole] if len(data) else [], block_rows(data.schema.row_bytes))
         return
-    cursor = data.flow.open(0)
+    cursor = data.flow.open(Run(0))
     size = block_rows(data.flow.base.row_bytes)
     chunks: Iterator[Any] = iter(lambda: cursor.read(size), None)
     yield from recut(chunks, size)

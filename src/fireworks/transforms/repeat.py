@@ -12,6 +12,7 @@ from fireworks.core.chunk import Chunk, Span, join
 from fireworks.core.cursor import Cursor, State
 from fireworks.core.flow import Barrier, Flow
 from fireworks.core.pipe import Pipe
+from fireworks.core.run import Run
 
 
 @final
@@ -70,9 +71,9 @@ class _Repeated(Barrier):
         first = epoch * self._times
         return sum(self.flow.num_rows_of(part, first + number) for number, part in self._rounds(span))
 
-    def pieces(self, span: Span, epoch: int) -> Iterator[Chunk]:
-        first = epoch * self._times
-        parts = (self.flow.pieces(part, first + number) for number, part in self._rounds(span))
+    def pieces(self, span: Span, run: Run) -> Iterator[Chunk]:
+        first = run.epoch * self._times
+        parts = (self.flow.pieces(part, run.at(first + number)) for number, part in self._rounds(span))
         found = (chunk for part in parts for chunk in part)
         if isinstance(span, range):
             yield from found
@@ -85,20 +86,20 @@ class _Repeated(Barrier):
         elif chunks:
             yield join(chunks).take(back)
 
-    def open(self, epoch: int) -> Cursor:
-        return _RepeatCursor(self.flow, epoch * self._times, self._times)
+    def open(self, run: Run) -> Cursor:
+        return _RepeatCursor(self.flow, run, self._times)
 
 
 class _RepeatCursor(Cursor):
     """A pass over several epochs of a stream."""
 
-    def __init__(self, flow: Flow, first_epoch: int, times: int) -> None:
-        self._flow, self._first_epoch, self._times = flow, first_epoch, times
+    def __init__(self, flow: Flow, run: Run, times: int) -> None:
+        self._flow, self._run, self._times = flow, run, times
         self._begin(0)
 
     def _begin(self, round_: int) -> None:
         self._round = round_
-        self._input = self._flow.open(self._first_epoch + round_)
+        self._input = self._flow.open(self._run.at(self._run.epoch * self._times + round_))
 
     def read(self, num_rows: int) -> Chunk | None:
         chunk = self._input.read(num_rows)

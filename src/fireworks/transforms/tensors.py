@@ -10,6 +10,7 @@ import torch
 
 from fireworks.core.chunk import Chunk
 from fireworks.core.pipe import Pipe
+from fireworks.core.run import Run
 from fireworks.core.stages import RowStage, require_columns
 from fireworks.errors import ColumnValueError
 from fireworks.message import Message
@@ -63,9 +64,9 @@ class Tensors(RowStage):
         return f"Tensors({', '.join([*self.columns, *filter(None, [floating])])})"
 
     def transform(self, rows: Message) -> Message:
-        return self.run(Chunk(rows, np.arange(len(rows), dtype=np.int64)), 0, 0).message
+        return self.compute(Chunk(rows, np.arange(len(rows), dtype=np.int64)), Run(0), 0).message
 
-    def run(self, chunk: Chunk, epoch: int, block: int) -> Chunk:  # noqa: ARG002
+    def compute(self, chunk: Chunk, run: Run, block: int) -> Chunk:  # noqa: ARG002
         message = chunk.message
         stored = {name: message.raw(name) for name in message.columns}
         for name in self.columns or stored:
