@@ -6,10 +6,13 @@ FireworksError
 ├── ColumnTypeError (TypeError)          a column holds a type that the operation can't use
 ├── ColumnValueError (ValueError)        a column holds a value that the operation can't use
 ├── SchemaMismatchError (ValueError)     two messages or tables don't have the same columns
+├── ExpressionError (ValueError)         the text of a filter can't be read
 ├── RowIndexError (IndexError)           a row or an item past the end
 ├── NoRandomAccessError (TypeError)      a stream was asked for what only random access can give
 ├── UnknownLengthError (TypeError)       the number of items is not known without reading them
 ├── NotFoundUpstreamError (AttributeError)  no pipe of the chain has the name
+├── StageResultError (TypeError, ValueError)  a function returned the wrong type, length or columns
+├── AuditError (RuntimeError)            a pass handed out another number of rows than the plan says
 ├── StateError (ValueError)              a saved state doesn't fit what it is loaded into
 ├── FileFormatError (ValueError)         a file is damaged, cut short, of a newer version, or of another format
 ├── NotFittedError (RuntimeError)        statistics were asked for before `fit`
@@ -82,6 +85,19 @@ class SchemaMismatchError(FireworksError, ValueError):
     """Two messages, or a message and a table, don't have the same columns."""
 
 
+class ExpressionError(FireworksError, ValueError):
+    """The text of a filter can't be read; shows the line with a mark below the place."""
+
+    def __init__(self, problem: str, text: str, place: int) -> None:
+        self.problem, self.text, self.place = problem, text, place
+        super().__init__(problem)
+
+    def __str__(self) -> str:
+        start = self.text.rfind("\n", 0, self.place) + 1
+        line = self.text[start:].partition("\n")[0].replace("\t", " ")
+        return f"{self.problem}\n    {line}\n    {' ' * (self.place - start)}^"
+
+
 class RowIndexError(FireworksError, IndexError):
     """A row or an item past the end was asked for."""
 
@@ -96,6 +112,18 @@ class UnknownLengthError(FireworksError, TypeError):
 
 class NotFoundUpstreamError(FireworksError, AttributeError):
     """No pipe of the chain has the name that was asked for."""
+
+
+class StageResultError(FireworksError, TypeError, ValueError):
+    """A function of a stage returned something else than a message of as many rows and the same columns as before."""
+
+
+class AuditError(FireworksError, RuntimeError):
+    """A pass handed out another number of rows than the plan says: a fault of a stage or of fireworks."""
+
+
+class QuarantineWarning(UserWarning):
+    """A pass set rows aside that a stage could not work on; `Pipe.quarantined` has them."""
 
 
 class StateError(FireworksError, ValueError):

@@ -76,7 +76,8 @@ class IndexCursor(Cursor):
 
     def read(self, num_rows: int) -> Chunk | None:
         if self._pieces is None:
-            self._pieces = self._flow.pieces(range(self._position, self._flow.num_items()), self._run)
+            self.num_items = self._flow.num_items()
+            self._pieces = self._flow.pieces(range(self._position, self.num_items), self._run)
         if self._flow.is_batched:
             batch = self._next_piece(self._pieces)
             self._position += batch is not None

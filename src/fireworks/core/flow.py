@@ -17,10 +17,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from fireworks._internal.lazy import load
 from fireworks.core.chunk import Chunk, Span, as_positions, groups, join, recut
 from fireworks.core.run import Run
 from fireworks.errors import NoRandomAccessError, UnknownLengthError
@@ -29,6 +30,7 @@ from fireworks.message import Message
 if TYPE_CHECKING:
     from fireworks.core.cursor import Cursor
     from fireworks.core.stages import RowStage
+    from fireworks.parallel.schedule import Schedule
 
 MAX_BLOCK_ROWS = 1024
 MAX_BLOCK_BYTES = 4 * 2**20
@@ -174,7 +176,7 @@ class Flow:
             UnknownLengthError: a stream, or a filter on batches: nobody knows before the end.
         """
         for stage in self.stages:
-            if stage.drops_rows:
+            if stage.drops_rows or stage.on_error != "raise":
                 raise UnknownLengthError(
                     f"{stage.describe()} drops rows of batches, so their number is not known before the end."
                 )
@@ -204,6 +206,8 @@ class Flow:
 
         Work is done as the pieces are asked for.
         """
+        if self.schedule is not None:
+            run = self.schedule.within(run)
         if self.grid:
             yield from self._on_grid(span, run)
         elif self.stages:
@@ -227,8 +231,18 @@ class Flow:
     def _read_rows(self) -> int:
         return read_rows(self.base.row_bytes)
 
+    @cached_property
+    def schedule(self) -> Schedule | None:
+        """How the row stages run in workers or ahead of the consumer; None where all run when they are asked."""
+        if not any(stage.workers or stage.steers for stage in self.stages):
+            return None
+        return cast("Schedule", load("parallel.schedule.Schedule")(self))
+
     def finished(self, chunks: Iterable[tuple[int, Chunk]], run: Run) -> Iterator[Chunk]:
         """Run every row stage on numbered blocks or batches, and yield what becomes of each, in order."""
+        return self._finished(chunks, run) if self.schedule is None else self.schedule.finished(chunks, run)
+
+    def _finished(self, chunks: Iterable[tuple[int, Chunk]], run: Run) -> Iterator[Chunk]:
         for number, chunk in chunks:
             yield self.run_stages(chunk, run, number)
 
@@ -270,6 +284,8 @@ class Flow:
         """Return a cursor before the first item of one pass."""
         from fireworks.core.cursor import BlockCursor, IndexCursor, StageCursor
 
+        if self.schedule is not None:
+            run = self.schedule.within(run)
         if self.is_indexable:
             return IndexCursor(self, run)
         cursor = self.base.open(run)
@@ -277,6 +293,8 @@ class Flow:
             cursor = order.open(cursor)
         if not self.stages:
             return cursor
+        if self.schedule is not None:
+            return self.schedule.open(cursor, run)
         if self.is_batched:
             return StageCursor(cursor, lambda chunk, block: self.run_stages(chunk, run, block))
         size = self.grid or block_rows(self.base.row_bytes)

@@ -29,13 +29,32 @@ class Fluent:
         """Group rows into batches; the last may be shorter, and is kept unless ``drop_last``. See `Batch`."""
         return cast("Pipe", load("transforms.batch.Batch")(self, num_rows, drop_last=drop_last))
 
+    def enumerate(self, column: str = "index", *, start: int = 0) -> Pipe:
+        """Add a column with the position of each item, as it is here; see `Enumerate`."""
+        return cast("Pipe", load("transforms.enumerate.Enumerate")(self, column, start=start))
+
     def filter(self, predicate: Callable[[Message], Any] | str, *comparison: Any) -> Pipe:
         """Keep the rows for which a function is true, or a column compares: ``filter("x", ">=", 0)``. See `Filter`."""
         return cast("Pipe", load("transforms.filter.Filter")(self, predicate, *comparison))
 
-    def map(self, function: Callable[..., Message], *, seed: int | None = None, name: str | None = None) -> Pipe:
+    def flatten(self, column: str) -> Pipe:
+        """Make one row of each element of a column of lists, the other columns repeated; see `Flatten`."""
+        return cast("Pipe", load("transforms.flatten.Flatten")(self, column))
+
+    def map(
+        self,
+        function: Callable[..., Message],
+        *,
+        seed: int | None = None,
+        name: str | None = None,
+        on_error: str = "raise",
+    ) -> Pipe:
         """Run a function over rows, or over batches behind ``batch``; with a seed it gets a generator. See `Map`."""
-        return cast("Pipe", load("transforms.map.Map")(self, function, seed=seed, name=name))
+        return cast("Pipe", load("transforms.map.Map")(self, function, seed=seed, name=name, on_error=on_error))
+
+    def rebatch(self, num_rows: int, *, drop_last: bool = False) -> Pipe:
+        """Group the rows of batches into batches of another size; see `Rebatch`."""
+        return cast("Pipe", load("transforms.rebatch.Rebatch")(self, num_rows, drop_last=drop_last))
 
     def repeat(self, times: int) -> Pipe:
         """Run several epochs as one; see `Repeat`."""
@@ -49,6 +68,14 @@ class Fluent:
         """Put items in an exactly uniform random order, another one each epoch; a seed is needed. See `Shuffle`."""
         return cast("Pipe", load("order.shuffle.Shuffle")(self, seed, name=name))
 
+    def skip(self, num_items: int) -> Pipe:
+        """Leave the first items out; see `Skip`."""
+        return cast("Pipe", load("transforms.skip.Skip")(self, num_items))
+
+    def slice(self, start: int | None, stop: int | None, step: int = 1) -> Pipe:
+        """Keep the items at the positions of a Python slice; see `Slice`."""
+        return cast("Pipe", load("transforms.slice.Slice")(self, start, stop, step))
+
     def split(self, *fractions: float, seed: int | None = None, name: str | None = None) -> tuple[Pipe, ...]:
         """Split items at random into disjoint parts by fractions that sum to 1; a seed is needed. See `split`."""
         return cast("tuple[Pipe, ...]", load("order.split.split")(self, *fractions, seed=seed, name=name))
@@ -60,3 +87,7 @@ class Fluent:
     def tensors(self, *columns: str, device: torch.device | str | None = None) -> Pipe:
         """Turn columns into tensors, floating ones to torch's default dtype; see `Tensors`."""
         return cast("Pipe", load("transforms.tensors.Tensors")(self, *columns, device=device))
+
+    def unbatch(self) -> Pipe:
+        """Turn batches back into rows; see `Unbatch`."""
+        return cast("Pipe", load("transforms.unbatch.Unbatch")(self))

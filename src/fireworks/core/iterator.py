@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, final
 from fireworks._internal.checks import check_count
 from fireworks.core.chunk import Chunk, Span
 from fireworks.core.cursor import Cursor, State
+from fireworks.core.failures import fold
 from fireworks.core.flow import Barrier, Flow
 from fireworks.core.pipe import Pipe
 from fireworks.core.run import Run
@@ -41,16 +42,32 @@ class PipeIterator:
     def _open(self, epoch: int) -> None:
         self.epoch = epoch
         self._run = Run(epoch)
-        self._cursor: Cursor = self._pipe.flow.open(self._run)
+        object.__setattr__(self._pipe, "_run", self._run)
+        self._rows_out: int | None = 0  # rows handed out; unknown behind a jump
+        self._cursor: Cursor = self._pipe.runnable.open(self._run)
 
     def __iter__(self) -> PipeIterator:
         return self
 
     def __next__(self) -> Message:
-        chunk = self._cursor.read(1)
+        try:
+            chunk = self._cursor.read(1)
+        except Exception as error:
+            fold(error)
+            raise
         if chunk is None:
+            self._end()
             raise StopIteration
+        if self._rows_out is not None:
+            self._rows_out += len(chunk.rows)
         return chunk.message
+
+    def _end(self) -> None:
+        """Check that every row is accounted for, and report those that were set aside."""
+        if self._rows_out is not None:
+            self._run.book.audit(self._pipe, self._run.epoch, self._rows_out, self._cursor)
+            self._rows_out = None
+        self._run.book.report()
 
     def place(self) -> State:
         """Return where this pass stands, without saying over what; cheap enough for every batch."""
@@ -58,6 +75,7 @@ class PipeIterator:
 
     def move_to(self, place: State) -> None:
         """Move to a place of this very pass, or of another over the same pipe and epoch."""
+        self._rows_out = None
         self._cursor.load_state_dict(place)
 
     def state_dict(self) -> State:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 
+from fireworks._internal.lazy import load
 from fireworks.core.chunk import Chunk, Span, join
+from fireworks.core.failures import fold, place_of, replay
 from fireworks.core.fluent import Fluent
+from fireworks.core.outputs import add_output, outputs_of
 from fireworks.core.recursion import MISSING, chain, look_upstream
 from fireworks.core.run import Run
 from fireworks.core.site import user_line
@@ -19,9 +23,10 @@ from fireworks.message.index import Rows, as_rows
 if TYPE_CHECKING:
     from fireworks.core.flow import Flow
     from fireworks.core.iterator import PipeIterator
+    from fireworks.core.stages import RowStage
 
 # What is worked out from the plan and can be worked out again; it neither travels nor is compared.
-_DERIVED = ("flow",)
+_DERIVED = ("_runnable", "flow", "_outputs", "_run")
 
 
 class Pipe(Fluent, ABC):
@@ -48,6 +53,7 @@ class Pipe(Fluent, ABC):
     """
 
     input: Pipe | None
+    _run: Run | None  # the latest pass
     random_kind: ClassVar[str | None] = None
     """The kind of a stage that draws, ``shuffle``; with the count of that kind upstream it names the stage in a seed."""
 
@@ -60,6 +66,9 @@ class Pipe(Fluent, ABC):
         object.__setattr__(self, "input", input)
         object.__setattr__(self, "built_at", user_line())
         object.__setattr__(self, "_epochs_begun", 0)
+        object.__setattr__(self, "_run", None)
+        if input is not None:
+            add_output(input, self)
 
     @property
     def upstream(self) -> Pipe:
@@ -67,6 +76,20 @@ class Pipe(Fluent, ABC):
         if self.input is None:
             raise TypeError(f"{type(self).__name__} has no input; pass it a pipe, such as fw.source(…).")
         return self.input
+
+    @property
+    def outputs(self) -> list[Pipe]:
+        """The pipes that were built on this one, and junctions that use it, as far as they are still there.
+
+        They are noted without being kept alive; a copy, pickled or not, begins with none.
+
+        Example:
+            >>> rows = fw.source({"x": torch.arange(4)})
+            >>> batches, odd = rows.batch(2), rows.filter("x", "in", [1, 3])
+            >>> [output.describe() for output in rows.outputs]
+            ['Batch(2)', "Filter(x in [1, 3])"]
+        """
+        return outputs_of(self)
 
     # --- what a kind of pipe says of itself -----------------------------------------------------------------------
 
@@ -78,6 +101,11 @@ class Pipe(Fluent, ABC):
     def flow(self) -> Flow:
         """What this pipe runs."""
         return self.make_flow()
+
+    @property
+    def runnable(self) -> Flow:
+        """What a pass runs: the flow, optimised to read less; it gives the same. See `explain`."""
+        return cast("Flow", load("plan.optimise.runnable")(self))
 
     @property
     def order_varies(self) -> bool:
@@ -121,10 +149,10 @@ class Pipe(Fluent, ABC):
         Raises:
             UnknownLengthError: nobody knows before the end.
         """
-        return self.flow.num_rows_of(range(len(self)), epoch=0)
+        return self.runnable.num_rows_of(range(len(self)), epoch=0)
 
     def __len__(self) -> int:
-        return self.flow.num_items()
+        return self.runnable.num_items()
 
     def __bool__(self) -> bool:
         return True  # a pipe is never "empty" in a condition; its length may cost a whole pass
@@ -156,14 +184,20 @@ class Pipe(Fluent, ABC):
             span = rows
             if len(span) == 1:
                 span = range(int(span[0]), int(span[0]) + 1)
-        chunks = list(self.flow.pieces(span, Run(epoch)))
+        run = Run(epoch)
+        try:
+            chunks = list(self.runnable.pieces(span, run))
+        except Exception as error:
+            fold(error)
+            raise
+        run.book.report()
         if not self.is_batched:
             return self._rows_of(chunks)
         batches = [chunk.message for chunk in chunks]
         return batches[0] if _is_single(key) else batches
 
     def _rows_of(self, chunks: list[Chunk]) -> Message:
-        return join(chunks).message if chunks else self.flow.no_rows()
+        return join(chunks).message if chunks else self.runnable.no_rows()
 
     # --- as an iterable -------------------------------------------------------------------------------------------
 
@@ -184,8 +218,12 @@ class Pipe(Fluent, ABC):
         """Apply every row stage and model from the source to here to a message; seeded maps use epoch 0."""
         if not isinstance(message, Message):
             message = Message(message)
-        for stage in reversed(list(chain(self))):
-            message = stage.call(message)
+        try:
+            for stage in reversed(list(chain(self))):
+                message = stage.call(message)
+        except Exception as error:
+            fold(error)
+            raise
         return message
 
     # --- as data --------------------------------------------------------------------------------------------------
@@ -202,12 +240,82 @@ class Pipe(Fluent, ABC):
 
     def to_message(self) -> Message:
         """Return all rows of epoch 0 as one message; batches are joined."""
-        cursor = self.flow.open(Run(0))
+        run = Run(0)
+        object.__setattr__(self, "_run", run)
+        cursor = self.runnable.open(run)
         messages = []
-        while (chunk := cursor.read(2**62)) is not None:
-            messages.append(chunk.message)
+        try:
+            while (chunk := cursor.read(2**62)) is not None:
+                messages.append(chunk.message)
+        except Exception as error:
+            fold(error)
+            raise
+        run.book.report()
         full = [message for message in messages if len(message)]
-        return concat(full) if full else self.flow.no_rows()
+        return concat(full) if full else self.runnable.no_rows()
+
+    # --- when a row is bad ----------------------------------------------------------------------------------------
+
+    def quarantined(self) -> Message:
+        """Return the rows that the latest pass set aside, as they came to the stage that could not work on them.
+
+        Columns ``row`` (its number in the source), ``stage``, ``built_at`` and ``reason`` stand behind the row's own. Rows
+        are set aside by stages with ``on_error="quarantine"``; those of a pass that is under way are here already.
+
+        Raises:
+            SchemaMismatchError: several stages set rows aside that have different columns.
+
+        Example:
+            >>> import warnings
+            >>> def parse(rows): return rows.assign(n=[int(text) for text in rows["text"]])
+            >>> pipe = fw.source({"text": ["1", "two", "3"]}).map(parse, on_error="quarantine")
+            >>> with warnings.catch_warnings(action="ignore"):
+            ...     pipe.to_message()["n"].tolist()
+            [1, 3]
+            >>> pipe.quarantined()[["row", "text", "reason"]].to_dict("records")[0]["row"]
+            1
+        """
+        return Message() if self._run is None else self._run.book.quarantined()
+
+    def replay(self, error: BaseException, *, debugger: Callable[[Any], Any] | None = None) -> Message:
+        """Run the rows at which a stage of this pipe failed again, with nothing else, and stop where it fails.
+
+        The rows travel on the error as they came to the stage, so nothing upstream is computed anew. Those that fail
+        alone are found by halving; if none does, all rows of the block are run.
+
+        Args:
+            error: What a pass over this pipe raised.
+            debugger: Called with the traceback, the user's frames alone; Python's own, ``pdb.post_mortem``, if not given.
+
+        Returns:
+            What the stage now makes of the rows, where it fails no more.
+
+        Raises:
+            ValueError: the error was raised by no stage of this pipe.
+
+        Example:
+            >>> def parse(rows): return rows.assign(n=[int(text) for text in rows["text"]])
+            >>> pipe = fw.source({"text": ["1", "two", "3"]}).map(parse)
+            >>> try: pipe.to_message()
+            ... except ValueError as error: found = error
+            >>> try: pipe.replay(found, debugger=lambda traceback: print("stopped in", traceback.tb_frame.f_code.co_name))
+            ... except ValueError as error: print(error)
+            stopped in parse
+            invalid literal for int() with base 10: 'two'
+        """
+        from fireworks.core.model import upstream_pipes
+
+        place = place_of(error)
+        if place is not None:
+            alike = [stage for stage in upstream_pipes(self) if stage.describe() == place.stage]
+            # Built anew in a notebook, the stage may stand in another line.
+            alike.sort(key=lambda stage: stage.built_at != place.built_at)
+            if alike:
+                return replay(cast("RowStage", alike[0]), place, debugger)
+        where = (
+            "it comes from no pipeline" if place is None else f"it comes from {place.stage}, built at {place.built_at}"
+        )
+        raise ValueError(f"replay: no stage of this pipe raised {type(error).__name__}: {where}.")
 
     # --- recursion ------------------------------------------------------------------------------------------------
 
@@ -235,7 +343,7 @@ class Pipe(Fluent, ABC):
         return " → ".join(self.stages())
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in _DERIVED}
+        return {name: value for name, value in self.__dict__.items() if name not in _DERIVED} | {"_run": None}
 
 
 def _is_single(key: object) -> bool:

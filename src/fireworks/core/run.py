@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from fireworks.message import Message
+import numpy as np
+
+from fireworks.core.budget import Budget, current_budget
+from fireworks.core.site import is_ours
+from fireworks.errors import AuditError, QuarantineWarning, StageResultError, UnknownLengthError
+from fireworks.message import Message, concat
 
 if TYPE_CHECKING:
+    from fireworks.core.cursor import Cursor
     from fireworks.core.pipe import Pipe
     from fireworks.message.columns import Positions
+
+
+_SHOWN_ROWS = 10
 
 
 @dataclass(slots=True)
@@ -56,6 +68,8 @@ class Book:
     set_aside: list[SetAside] = field(default_factory=list)
     schemas: dict[int, Any] = field(default_factory=dict)
     """Names and dtypes of what a stage returned first, by ``id`` of the stage."""
+    reported: int = 0
+    """How many entries of ``set_aside`` were reported."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def meter(self, stage: object) -> Meter:
@@ -73,6 +87,117 @@ class Book:
             meter.rows_out += rows_out
             meter.work_ns += work_ns
 
+    def require_same_columns(self, stage: Pipe, message: Message, block: int) -> None:
+        """Check that a function returns the same columns, of the same types, as for the first block of the pass.
+
+        Raises:
+            StageResultError: it does not; the first column that differs is named.
+        """
+        columns = message._columns
+        these = [(name, column.dtype) for name, column in columns.items()]
+        if len(message) or id(stage) not in self.schemas:
+            self._require_same(stage, these, block)
+
+    def _require_same(self, stage: Pipe, these: list[tuple[str, Any]], block: int) -> None:
+        first, before = self.schemas.setdefault(id(stage), (block, these))
+        if before == these:
+            return
+        was, now = dict(before), dict(these)
+        name = next((n for n in [*was, *now] if was.get(n) != now.get(n)), None)
+        differs = (
+            f"columns {list(now)} after {list(was)}"
+            if name is None
+            else f"column {name!r} as {now.get(name, 'nothing')} after {was.get(name, 'nothing')}"
+        )
+        raise StageResultError(
+            f"{stage.describe()}: the function returned {differs} (block {block}, and block {first} before it); return the "
+            "same columns of the same types for all rows."
+        )
+
+    def merge(self, other: Book, stages: Iterable[Pipe]) -> None:
+        """Add what happened elsewhere, in a worker; the books of blocks are merged in the order of the blocks.
+
+        Args:
+            other: The book of one block.
+            stages: Those that the worker ran.
+
+        Raises:
+            StageResultError: a stage returned other columns than for the blocks before.
+        """
+        for stage in stages:
+            meter = other.meters.get(id(stage))
+            if id(stage) in other.schemas and (meter is None or meter.rows_out or id(stage) not in self.schemas):
+                block, columns = other.schemas[id(stage)]
+                self._require_same(stage, columns, block)
+        with self.lock:
+            for key, meter in other.meters.items():
+                self.meters.setdefault(key, Meter()).add(meter)
+        self.set_aside += other.set_aside
+
+    def quarantined(self) -> Message:
+        """Return the rows that were set aside, with their number, stage and reason; see `Pipe.quarantined`."""
+        parts = [
+            aside.message.assign(
+                row=aside.rows,
+                stage=[aside.stage] * len(aside.rows),
+                built_at=[aside.built_at] * len(aside.rows),
+                reason=[aside.reason] * len(aside.rows),
+            )
+            for aside in self.set_aside
+        ]
+        return concat(parts) if parts else Message()
+
+    def report(self) -> None:
+        """Warn once of the rows that were set aside since the last report."""
+        fresh, self.reported = self.set_aside[self.reported :], len(self.set_aside)
+        if not fresh:
+            return
+        stages = dict.fromkeys(f"{aside.stage}, built at {aside.built_at}" for aside in fresh)
+        rows = np.concatenate([aside.rows for aside in fresh])
+        warnings.warn(
+            f"{len(rows)} rows were set aside by {'; '.join(stages)}: {some_rows(rows)} of the source; the first because "
+            f"of {fresh[0].reason}. pipe.quarantined() has them all, with the reasons.",
+            QuarantineWarning,
+            stacklevel=_outside(),
+        )
+
+    def audit(self, pipe: Pipe, epoch: int, rows_out: int, cursor: Cursor) -> None:
+        """Check the rows that a whole pass handed out against the plan.
+
+        Raises:
+            AuditError: they are more or fewer.
+        """
+        flow = pipe.runnable
+        try:
+            count = flow.num_items()
+            if count != getattr(cursor, "num_items", count):
+                return  # a live table that has grown since
+            planned = flow.num_rows_of(range(count), epoch)
+        except UnknownLengthError:
+            if not flow.stages or id(flow.stages[-1]) not in self.meters:
+                return  # a stream without a stage of its own: nothing is planned or counted
+            planned = self.meters[id(flow.stages[-1])].rows_out
+        if planned != rows_out:
+            raise AuditError(
+                f"{pipe.describe()}: the pass over epoch {epoch} handed out {rows_out} rows; by the plan there are {planned}. "
+                f"The pipeline: {pipe!r}."
+            )
+
+
+def _outside() -> int:
+    """Return the stack level of the nearest caller outside fireworks, for a warning that points there."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and is_ours(frame.f_code.co_filename):
+        level, frame = level + 1, frame.f_back
+    return level
+
+
+def some_rows(rows: Positions) -> str:
+    """Return row numbers as text, the first ten of many."""
+    shown = rows[:_SHOWN_ROWS].tolist()
+    more = f" and {len(rows) - len(shown)} more" if len(rows) > len(shown) else ""
+    return f"rows {shown}{more}"
+
 
 class Run:
     """What one pass carries with it: its epoch and its book.
@@ -80,14 +205,16 @@ class Run:
     Args:
         epoch: From 0.
         book: Where the pass notes what happens; a new one if not given.
+        budget: Bytes that may be under way; that of all passes if not given.
     """
 
-    __slots__ = ("book", "epoch")
+    __slots__ = ("book", "budget", "epoch")
 
-    def __init__(self, epoch: int, book: Book | None = None) -> None:
+    def __init__(self, epoch: int, book: Book | None = None, budget: Budget | None = None) -> None:
         self.epoch = epoch
         self.book = Book() if book is None else book
+        self.budget = current_budget() if budget is None else budget
 
     def at(self, epoch: int) -> Run:
         """Return the same pass in another epoch: behind ``repeat`` and ``at_epoch`` epochs are counted differently."""
-        return Run(epoch, self.book)
+        return Run(epoch, self.book, self.budget)

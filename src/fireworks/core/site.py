@@ -9,9 +9,14 @@ from pathlib import Path
 _PACKAGE = str(Path(__file__).parent.parent) + os.sep
 
 
+def is_ours(file: str) -> bool:
+    """Tell whether a source file belongs to fireworks."""
+    return file.startswith(_PACKAGE)
+
+
 def user_line() -> str:
     """Return ``file:line`` of the nearest caller outside fireworks."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame.f_back is not None and is_ours(frame.f_code.co_filename):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -15,12 +16,21 @@ from fireworks.core.run import Run
 from fireworks.errors import UnknownLengthError
 from fireworks.message import Message, Schema
 
+if TYPE_CHECKING:
+    from fireworks.core.expressions import Expression
+    from fireworks.message.columns import Positions
+
+
+Mask: TypeAlias = "Callable[[Message], np.ndarray[Any, np.dtype[np.bool_]]]"
+"""Decides for each row of a message whether it stays."""
+
 
 class Source(Pipe):
     """A pipe without an input.
 
     One with random access writes `schema`, `count` and `fetch`. A stream sets ``random_access = False`` and writes
-    `schema` and `stream`. The rest comes from here.
+    `schema` and `stream`. The rest comes from here. One that can do work itself says so: `narrowed` where it can read
+    fewer columns, `find` where it can tell which rows satisfy an expression.
 
     Example:
         >>> class Squares(fw.Source):
@@ -64,41 +74,72 @@ class Source(Pipe):
         """Yield all rows from row number ``start`` on, in messages of any length."""
         raise NotImplementedError(f"{type(self).__name__} has random_access = False, so it must write stream().")
 
+    def narrowed(self, columns: Sequence[str]) -> Source:  # noqa: ARG002
+        """Return a source of the same rows that reads only the named columns; this one where it can't.
+
+        Args:
+            columns: Names that the schema has, at least one; the order of the columns stays the schema's.
+        """
+        return self
+
+    def find(self, expression: Expression, mask: Mask) -> Positions | None:  # noqa: ARG002
+        """Return the numbers of the rows for which an expression is true, increasing; null and NaN make it unknown.
+
+        None where the source can't tell, or not with exactly the meaning that the expression has in memory.
+
+        Args:
+            expression: A condition on columns that the source has.
+            mask: What decides in memory, for a message with the columns of the expression.
+        """
+        return None
+
     def make_flow(self) -> Flow:
         """Return a flow of nothing but this source."""
-        return Flow(_SourceBase(self))
+        return Flow(SourceBase(self))
 
 
-class _SourceBase(Base):
-    """The rows of a source."""
+class SourceBase(Base):
+    """The rows of a source.
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    Args:
+        source: What is read.
+        stands_for: The source whose schema makes the grid of blocks, where the one that is read is narrowed: leaving
+            out columns must not change which rows come in one block.
+    """
+
+    def __init__(self, source: Source, *, stands_for: Source | None = None) -> None:
+        self.source = source
+        self.stands_for = source if stands_for is None else stands_for
         self.is_indexable = source.random_access
 
     @property
     def row_bytes(self) -> int:
-        return self._source.schema.row_bytes
+        """Bytes of one row by the schema of the whole source."""
+        return self.stands_for.schema.row_bytes
 
     def num_items(self) -> int:
-        return self._source.count()
+        """Return the number of rows."""
+        return self.source.count()
 
     def no_rows(self) -> Message:
-        if not self._source.random_access:
+        """Return a message without rows; a stream gives none without beginning."""
+        if not self.source.random_access:
             return Message()
-        return self._source.fetch(range(0))
+        return self.source.fetch(range(0))
 
     def pieces(self, span: Span, run: Run) -> Iterator[Chunk]:  # noqa: ARG002
+        """Yield the rows with the given numbers, some thousand at a time."""
         for rows in groups(span, read_rows(self.row_bytes)):
-            message = self._source.fetch(rows)
+            message = self.source.fetch(rows)
             if len(message) != len(rows):
                 raise ValueError(
-                    f"{self._source.describe()}: fetch was asked for {len(rows)} rows and returned {len(message)}."
+                    f"{self.source.describe()}: fetch was asked for {len(rows)} rows and returned {len(message)}."
                 )
             yield Chunk(message, as_positions(rows))
 
     def open(self, run: Run) -> Cursor:  # noqa: ARG002
-        return _StreamCursor(self._source)
+        """Return a cursor before the first row of a stream."""
+        return _StreamCursor(self.source)
 
 
 class _StreamCursor(Cursor):

@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, TypeVar
+from collections.abc import Iterable, Iterator
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from fireworks.core.chunk import Chunk
-from fireworks.core.flow import Flow, Order, block_rows
+from fireworks.core.chunk import Chunk, Span
+from fireworks.core.failures import note_place, without_bad_rows
+from fireworks.core.flow import Barrier, Flow, Order, block_rows
 from fireworks.core.in_place import call
 from fireworks.core.pipe import Pipe
 from fireworks.core.recursion import chain
 from fireworks.core.run import Run
-from fireworks.errors import ColumnNotFoundError, FireworksError
+from fireworks.core.workers import Workers
+from fireworks.errors import ColumnNotFoundError, NoRandomAccessError, StageResultError, UnknownLengthError
 from fireworks.message import Message, concat
 
-Result = TypeVar("Result")
+if TYPE_CHECKING:
+    from fireworks.core.cursor import Cursor
 
-_SHOWN_ROWS = 10
+RAISE, QUARANTINE = "raise", "quarantine"
+
+
+def check_on_error(on_error: str, *, who: str) -> str:
+    """Return what a stage is told to do with bad rows, checked.
+
+    Raises:
+        ValueError: it is neither ``"raise"`` nor ``"quarantine"``.
+    """
+    if on_error not in {RAISE, QUARANTINE}:
+        raise ValueError(f"{who}: on_error is 'raise' or 'quarantine'; got {on_error!r}.")
+    return on_error
 
 
 class RowStage(Pipe):
@@ -42,6 +57,13 @@ class RowStage(Pipe):
     drops_rows: bool = False
     """Whether fewer rows may come out than went in."""
 
+    on_error: str = RAISE
+    """``"raise"``, or ``"quarantine"`` where bad rows are set aside; see `Pipe.quarantined`."""
+    workers: Workers | None = None
+    """The workers that run this stage; None where it runs in the thread that asks for rows."""
+    steers: ClassVar[bool] = False
+    """Whether rows pass it as they are, and it says how they are made: ahead, within a budget, with a bar."""
+
     @abstractmethod
     def transform(self, rows: Message) -> Message:
         """Return what becomes of the rows: a new message of the same length; never change the one given."""
@@ -53,11 +75,32 @@ class RowStage(Pipe):
 
     def make_flow(self) -> Flow:
         """Return the input's flow with this stage behind it."""
-        return self.upstream.flow.staged(self)
+        flow = self.upstream.flow
+        if self.on_error == QUARANTINE and not flow.is_batched:
+            return Flow(Thinned(flow, self))
+        return flow.staged(self)
 
     def process(self, chunk: Chunk, run: Run, block: int) -> Chunk:
-        """Run this stage on one block; an error leaves with the stage, the user's line and the row numbers on it."""
-        return placing_errors(self, chunk, self.compute, chunk, run, block)
+        """Run this stage on one block and note what happened in the pass's book.
+
+        An error leaves with the stage, the user's line and the rows on it; or, with ``on_error="quarantine"``, the bad
+        rows are set aside.
+        """
+        started = perf_counter_ns()
+        try:
+            result = self.compute(chunk, run, block)
+        except StopIteration as error:
+            # To whoever iterates it would say that the rows are at their end.
+            stopped = RuntimeError(f"{self.describe()}: the function raised StopIteration.")
+            note_place(stopped, self, chunk, run, block)
+            raise stopped from error
+        except Exception as error:
+            if self.on_error != QUARANTINE:
+                note_place(error, self, chunk, run, block)
+                raise
+            result = without_bad_rows(error, self, self.compute, chunk, run, block)
+        run.book.note(self, len(chunk.rows), len(result.rows), perf_counter_ns() - started)
+        return result
 
     def compute(self, chunk: Chunk, run: Run, block: int) -> Chunk:  # noqa: ARG002
         """Transform one block and check what came back."""
@@ -67,12 +110,12 @@ class RowStage(Pipe):
     def checked(self, result: object, num_rows: int) -> Message:
         """Return a transform's result, or say that it is no message of the right length."""
         if not isinstance(result, Message):
-            raise TypeError(
+            raise StageResultError(
                 f"{self.describe()}: the function must return a Message; it returned {type(result).__name__}. "
                 "Write: return rows.assign(column=…)."
             )
         if len(result) != num_rows:
-            raise ValueError(
+            raise StageResultError(
                 f"{self.describe()}: {num_rows} rows went in, {len(result)} came out; a row stage keeps rows. "
                 "Use filter to drop some."
             )
@@ -95,32 +138,6 @@ class RowStage(Pipe):
     def _call_block(self, block: Message, start: int, number: int) -> Message:
         rows = np.arange(start, start + len(block), dtype=np.int64)
         return self.process(Chunk(block, rows), Run(0), number).message
-
-
-def placing_errors(stage: Pipe, chunk: Chunk, function: Callable[..., Result], *args: Any) -> Result:
-    """Return ``function(*args)``; an error leaves with a note of where in the pipeline it happened."""
-    try:
-        return function(*args)
-    except StopIteration as error:
-        # To whoever iterates it would say that the rows are at their end.
-        stopped = RuntimeError(f"{stage.describe()}: the function raised StopIteration.")
-        _add_place(stopped, stage, chunk)
-        raise stopped from error
-    except Exception as error:
-        _add_place(error, stage, chunk)
-        raise
-
-
-def _add_place(error: Exception, stage: Pipe, chunk: Chunk) -> None:
-    """Note the stage, the user's line and the rows on an error; only the innermost stage does."""
-    if getattr(error, "__fireworks_place__", False):
-        return
-    rows = chunk.rows[:_SHOWN_ROWS].tolist()
-    more = f" and {len(chunk.rows) - len(rows)} more" if len(chunk.rows) > len(rows) else ""
-    error.add_note(f"In {stage.describe()}, built at {stage.built_at}, on rows {rows}{more} of the source.")
-    if not isinstance(error, FireworksError):
-        error.add_note(f"The pipeline: {stage!r}")
-    error.__fireworks_place__ = True  # type: ignore[attr-defined]
 
 
 class OrderStage(Pipe, Order):
@@ -147,6 +164,43 @@ class OrderStage(Pipe, Order):
     def make_flow(self) -> Flow:
         """Return the input's flow with this order on it."""
         return self.upstream.flow.ordered(self)
+
+
+class Thinned(Barrier):
+    """The rows of a flow that a stage leaves over, where nobody knows beforehand which: a stream.
+
+    Args:
+        flow: The stage's input: rows.
+        stage: A filter, or a stage that sets bad rows aside.
+    """
+
+    def __init__(self, flow: Flow, stage: RowStage) -> None:
+        super().__init__(flow)
+        self.is_indexable = False
+        self.stage = stage
+
+    def num_items(self) -> int:
+        raise UnknownLengthError(
+            f"{self.stage.describe()}: {self._why()}, so the number of rows that it keeps is not known before the end. "
+            f"{self._mend()}, or count the rows of one epoch."
+        )
+
+    def _why(self) -> str:
+        if self.stage.on_error == QUARANTINE:
+            return "it sets bad rows aside"
+        return "its input changes with every epoch or is a stream"
+
+    def _mend(self) -> str:
+        return "Put it behind .batch" if self.stage.on_error == QUARANTINE else "Filter before shuffling"
+
+    def pieces(self, span: Span, run: Run) -> Iterator[Chunk]:  # noqa: ARG002
+        raise NoRandomAccessError(f"{self.stage.describe()} is a stream here.")
+
+    def open(self, run: Run) -> Cursor:
+        from fireworks.core.cursor import BlockCursor
+
+        size = block_rows(self.row_bytes)
+        return BlockCursor(self.flow.open(run), size, lambda chunk, block: self.stage.process(chunk, run, block))
 
 
 def require_columns(input: Pipe, columns: Iterable[str], *, who: str) -> None:

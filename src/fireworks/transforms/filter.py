@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, final
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast, final
 
 import numpy as np
 
 from fireworks.core.chunk import Chunk, Span, recut
-from fireworks.core.cursor import BlockCursor, Cursor
-from fireworks.core.flow import Barrier, Flow, Order, block_rows
+from fireworks.core.expressions import Expression, parse
+from fireworks.core.expressions import comparison as column_comparison
+from fireworks.core.failures import note_place
+from fireworks.core.flow import Flow, Order, block_rows
 from fireworks.core.pipe import Pipe
 from fireworks.core.run import Run
-from fireworks.core.stages import RowStage, placing_errors, require_columns
-from fireworks.errors import NoRandomAccessError, UnknownLengthError
+from fireworks.core.stages import RowStage, Thinned, require_columns
 from fireworks.message import Message
 from fireworks.message.columns import Positions
 from fireworks.transforms.map import function_name
-from fireworks.transforms.predicate import condition, from_function
+from fireworks.transforms.predicate import from_arrow, from_expression, from_function
+
+if TYPE_CHECKING:
+    import pyarrow.compute as pc
+
+
+def _expression(predicate: object, comparison: tuple[Any, ...]) -> Expression | None:
+    if isinstance(predicate, str):
+        return column_comparison(predicate, comparison[0], comparison[1:]) if comparison else parse(predicate)
+    return predicate if isinstance(predicate, Expression) and not comparison else None
+
+
+def _is_arrow(predicate: object) -> bool:
+    compute = sys.modules.get("pyarrow.compute")  # whoever has an expression has loaded it
+    return compute is not None and isinstance(predicate, compute.Expression)
 
 
 @final
@@ -28,17 +44,28 @@ class Filter(RowStage):
     pass, when they are first needed, and remembered. Where it is not (behind a shuffle or a seeded map) the filter is a
     stream, whose length nobody knows. Behind ``batch`` it thins out each batch, which may leave a batch empty.
 
+    Null and NaN are unknown, in every way of writing it: what is compared or computed with them is unknown too, and a row
+    is kept only where the whole is true. So ``!=`` and ``not in`` drop null. Division by zero is unknown. Integers are
+    exact; a number of the text is brought to the precision of a column of floats; ``/`` of integers is a float, ``//`` and
+    ``%`` round down, as in Python.
+
     Args:
         input: Rows or batches.
-        predicate: A function from a message to one boolean per row, or the name of a column.
-        comparison: With a column: an operator and its values; see `condition`. Null and NaN are dropped.
+        predicate: One of four. A text: ``"label >= 0 and not (word in ['a', 'b'] or x is null)"``; see `parse`. The name
+            of a column, with ``comparison``. A function from a message to one boolean per row. Or an expression of
+            ``pyarrow.compute``.
+        comparison: With a column: an operator and its values, ``("x", "between", 1, 3)``; see `condition`.
 
     Raises:
-        TypeError: the predicate is neither, or answers something else than one boolean per row.
+        ExpressionError: the text can't be read; the error shows where.
+        TypeError: the predicate is none of these, or does not say true or false.
         ColumnNotFoundError: there is no such column.
+        ColumnTypeError: a column can't be compared with what it is compared with.
 
     Example:
-        >>> data = fw.source({"x": torch.arange(5)})
+        >>> data = fw.source({"x": torch.arange(5), "y": [0.0, None, 2.0, 3.0, 4.0]})
+        >>> Filter(data, "x % 2 == 0 and y < 4").to_message()["x"].tolist()
+        [0, 2]
         >>> Filter(data, "x", "between", 1, 3).to_message()["x"].tolist()
         [1, 2, 3]
         >>> len(Filter(data, lambda rows: rows["x"] % 2 == 0))
@@ -46,20 +73,26 @@ class Filter(RowStage):
     """
 
     drops_rows = True
+    expression: Expression | None
+    """What is kept, as data; None where it is a function or an expression of Arrow."""
 
-    def __init__(self, input: Pipe, predicate: Callable[[Message], Any] | str, *comparison: Any) -> None:
+    def __init__(
+        self, input: Pipe, predicate: Callable[[Message], Any] | pc.Expression | Expression | str, *comparison: Any
+    ) -> None:
         super().__init__(input)
-        if isinstance(predicate, str) and comparison:
-            require_columns(self.upstream, [predicate], who="filter")
-            self._predicate = condition(predicate, *comparison)
-            self._text = " ".join([predicate, comparison[0], *map(repr, comparison[1:])])
+        self.expression = _expression(predicate, comparison)
+        if self.expression is not None:
+            require_columns(self.upstream, self.expression.columns, who="filter")
+            self._predicate, self._text = from_expression(self.expression), str(self.expression)
+        elif _is_arrow(predicate) and not comparison:
+            self._predicate, self._text = from_arrow(cast("pc.Expression", predicate)), str(predicate)
         elif callable(predicate) and not comparison:
             self._text = function_name(predicate)
             self._predicate = from_function(predicate, who="filter")
         else:
             raise TypeError(
-                f"filter: expected a function, or a column, an operator and values as in filter('x', '>=', 0); "
-                f"got {(predicate, *comparison)!r:.80}."
+                "filter: expected a text such as 'x >= 0', a function, an expression of pyarrow.compute, or a column, an "
+                f"operator and values as in filter('x', '>=', 0); got {(predicate, *comparison)!r:.80}."
             )
 
     @property
@@ -86,7 +119,7 @@ class Filter(RowStage):
             return flow.staged(self)
         if flow.is_indexable and not self.order_varies:
             return flow.ordered(_Kept(self, flow))
-        return Flow(_FilteredStream(flow, self))
+        return Flow(Thinned(flow, self))
 
     def kept(self, flow: Flow, num_items: int) -> Positions:
         """Return the positions in the input of the rows that are kept, of the first ``num_items``; reads them once.
@@ -94,8 +127,13 @@ class Filter(RowStage):
         ``flow`` is the input's, as it was when this filter was put on it: a live table gives another each time.
         """
         start, found = 0, []
-        for block in recut(flow.pieces(range(num_items), Run(0)), block_rows(flow.base.row_bytes)):
-            mask = placing_errors(self, block, self._predicate, block.message)
+        run = Run(0)
+        for number, block in enumerate(recut(flow.pieces(range(num_items), run), block_rows(flow.base.row_bytes))):
+            try:
+                mask = self._predicate(block.message)
+            except Exception as error:
+                note_place(error, self, block, run, number)
+                raise
             found.append(start + np.flatnonzero(mask))
             start += len(block.rows)
         return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
@@ -119,25 +157,3 @@ class _Kept(Order):
     def locate(self, span: Span, num_items: int, epoch: int) -> Span:  # noqa: ARG002
         positions = self._positions(num_items)
         return positions[span.start : span.stop] if isinstance(span, range) else positions[span]
-
-
-class _FilteredStream(Barrier):
-    """The rows that a filter keeps of an input that differs from epoch to epoch, or that is a stream."""
-
-    def __init__(self, flow: Flow, filter: Filter) -> None:
-        super().__init__(flow)
-        self.is_indexable = False
-        self._filter = filter
-
-    def num_items(self) -> int:
-        raise UnknownLengthError(
-            f"{self._filter.describe()}: its input changes with every epoch or is a stream, so the number of rows that "
-            "it keeps is not known before the end. Filter before shuffling, or count the rows of one epoch."
-        )
-
-    def pieces(self, span: Span, run: Run) -> Iterator[Chunk]:  # noqa: ARG002
-        raise NoRandomAccessError(f"{self._filter.describe()} is a stream here.")
-
-    def open(self, run: Run) -> Cursor:
-        size = block_rows(self.row_bytes)
-        return BlockCursor(self.flow.open(run), size, lambda chunk, block: self._filter.process(chunk, run, block))

@@ -14,7 +14,7 @@ from fireworks.core.in_place import call
 from fireworks.core.model import evaluating
 from fireworks.core.pipe import Pipe
 from fireworks.core.run import Run
-from fireworks.core.stages import RowStage, stage_name
+from fireworks.core.stages import RAISE, RowStage, check_on_error, stage_name
 from fireworks.message import Message
 
 
@@ -33,10 +33,15 @@ class Map(RowStage):
             evaluation mode and without gradients. To train a model, give it to the next one as its ``input``.
         seed: From 0 to 2**64 - 1; None for a function that draws nothing.
         name: A name for the stage, in place of ``map:0``, that keys its draws.
+        on_error: ``"raise"``, or ``"quarantine"`` to set the rows aside that the function fails on; see
+            `Pipe.quarantined`. Behind ``batch`` they are missing from their batch. On rows the pipe becomes a stream, for
+            nobody knows beforehand how many rows are left.
 
     Raises:
-        TypeError: the function can't be called, or returns something else than a message.
-        ValueError: it returns another number of rows.
+        TypeError: the function can't be called.
+        ValueError: ``on_error`` is neither.
+        StageResultError: the function returns something else than a message, another number of rows, or other columns
+            than it returned for the blocks before.
         ColumnValueError: it changes a column in place.
 
     Example:
@@ -47,7 +52,13 @@ class Map(RowStage):
     """
 
     def __init__(
-        self, input: Pipe, function: Callable[..., Message], *, seed: int | None = None, name: str | None = None
+        self,
+        input: Pipe,
+        function: Callable[..., Message],
+        *,
+        seed: int | None = None,
+        name: str | None = None,
+        on_error: str = RAISE,
     ) -> None:
         super().__init__(input)
         if not callable(function):
@@ -55,6 +66,7 @@ class Map(RowStage):
         self.function = function
         self.seed = None if seed is None else check_seed(seed, where="map")
         self.stage = stage_name(self.upstream, "map", name)
+        self.on_error = check_on_error(on_error, who="map")
         self._named = "" if name is None else f", name={name!r}"
 
     @property
@@ -68,7 +80,8 @@ class Map(RowStage):
 
     def describe(self) -> str:
         seed = "" if self.seed is None else f", seed={self.seed}{self._named}"
-        return f"Map({function_name(self.function)}{seed})"
+        on_error = "" if self.on_error == RAISE else f", on_error={self.on_error!r}"
+        return f"Map({function_name(self.function)}{seed}{on_error})"
 
     def transform(self, rows: Message) -> Message:
         return self.function(rows)
@@ -78,7 +91,9 @@ class Map(RowStage):
         # A module here is a part of the data: the same each time, and no gradients.
         with evaluating(self.function) if isinstance(self.function, nn.Module) else nullcontext():
             result = call(self.function, chunk.message, *arguments, who=self.describe())
-        return Chunk(self.checked(result, len(chunk.rows)), chunk.rows)
+        message = self.checked(result, len(chunk.rows))
+        run.book.require_same_columns(self, message, block)
+        return Chunk(message, chunk.rows)
 
 
 def function_name(function: Any) -> str:

@@ -1,25 +1,28 @@
-"""What decides whether a row stays: a function, or ``column, operator, values`` with one meaning of null everywhere."""
+"""What decides whether a row stays: a function, an expression, or Arrow's; with one meaning of null everywhere."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 import pandas as pd
 import torch
 
-from fireworks.core.comparisons import COMPARISONS, check_comparison, require_list
+from fireworks.core.expressions import Expression, comparison
 from fireworks.core.in_place import call
-from fireworks.errors import ColumnTypeError
 from fireworks.message import Message
+from fireworks.transforms.numbers import Mask
+from fireworks.transforms.truth import require_condition, truth
 
-Mask: TypeAlias = "np.ndarray[Any, np.dtype[np.bool_]]"
+if TYPE_CHECKING:
+    import pyarrow.compute as pc
+
 Predicate: TypeAlias = Callable[[Message], Mask]
 
 
-def condition(column: str, comparison: str, *values: Any) -> Predicate:
+def condition(column: str, operator: str, *values: Any) -> Predicate:
     """Return a predicate for one column.
 
     What is null or NaN compares as unknown, and the row is dropped by every operator but ``is null``: by ``!=`` and
@@ -27,7 +30,7 @@ def condition(column: str, comparison: str, *values: Any) -> Predicate:
 
     Args:
         column: The column's name; one value per row.
-        comparison: ``==  !=  <  <=  >  >=  in  not in  between  is null  is not null``.
+        operator: ``==  !=  <  <=  >  >=  in  not in  between  is null  is not null``.
         values: One; for ``in`` and ``not in`` one list; for ``between`` the lowest and the highest kept; else none.
 
     Raises:
@@ -38,56 +41,80 @@ def condition(column: str, comparison: str, *values: Any) -> Predicate:
         >>> condition("x", "!=", 2.0)(fw.Message({"x": [1.0, 2.0, float("nan")]})).tolist()
         [True, False, False]
     """
-    check_comparison(column, comparison, values)
-    if comparison in {"in", "not in"}:
-        values = _listed(column, comparison, values[0])
-    return functools.partial(_compare, column, comparison, values)
+    return from_expression(comparison(column, operator, values))
 
 
-def _listed(column: str, comparison: str, values: Any) -> tuple[list[Any], bool]:
-    """Return the known values of a list, and whether there are unknown ones among them."""
-    require_list(values, who=f"filter: {column!r} {comparison}")
-    every = values.tolist() if hasattr(values, "tolist") else list(values)
-    known = [value for value in every if not pd.isna(value)]
-    return known, len(known) < len(every)
+def from_expression(expression: Expression) -> Predicate:
+    """Return a predicate that keeps the rows for which a condition is true, not those for which it is unknown.
+
+    Raises:
+        TypeError: the expression is no condition.
+    """
+    require_condition(expression)
+    return functools.partial(_is_true, expression)
 
 
-def _compare(column: str, comparison: str, values: tuple[Any, ...], rows: Message) -> Mask:
-    return _evaluate(_series(rows, column), comparison, values)
+def _is_true(expression: Expression, rows: Message) -> Mask:
+    return truth(expression, rows).true
 
 
-def _series(rows: Message, column: str) -> Any:
-    values: Any = rows[column]
-    if not isinstance(values, torch.Tensor):
-        return values
-    if values.dim() > 1:
-        raise ColumnTypeError(
-            f"filter: column {column!r} is a tensor of {tuple(values.shape[1:])} per row, and a comparison needs one "
-            "value per row; pass a function: filter(lambda rows: …)."
+# --- Arrow ------------------------------------------------------------------------------------------------------------
+
+
+def from_arrow(expression: pc.Expression) -> Predicate:
+    """Return a predicate of an expression of ``pyarrow.compute``; NaN is null to it, as to every filter.
+
+    Raises:
+        TypeError: when it is run, if the expression is not boolean.
+        ColumnNotFoundError: when it is run, if there is no column of a name in it.
+    """
+    return functools.partial(_in_arrow, expression)
+
+
+def _in_arrow(expression: pc.Expression, rows: Message) -> Mask:
+    import pyarrow as pa
+    import pyarrow.dataset as ds
+
+    table = pa.table({name: _without_nan(array) for name, array in _arrow_columns(rows)})
+    try:
+        answer = ds.dataset(table).scanner(columns={"kept": expression}, use_threads=False).to_table()["kept"]
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError, KeyError) as error:
+        raise _unreadable(expression, rows, error) from error
+    if not pa.types.is_boolean(answer.type):
+        raise TypeError(
+            f"filter: the expression '{expression}' is {answer.type}, not true or false, and a filter keeps the rows for "
+            "which something is true; compare it: expression > 0."
         )
-    values = values.detach().cpu()
-    # NumPy has no bfloat16; every value of it is a float32 too.
-    return pd.Series((values.float() if values.dtype == torch.bfloat16 else values).numpy(), copy=False)
+    return np.asarray(answer.fill_null(value=False).to_numpy(zero_copy_only=False), dtype=bool)
 
 
-def _evaluate(series: Any, comparison: str, values: tuple[Any, ...]) -> Mask:
-    known: Mask = ~series.isna().to_numpy()
-    if comparison in {"is null", "is not null"}:
-        return ~known if comparison == "is null" else known
-    if comparison in {"in", "not in"}:
-        listed, some_unknown = values
-        result = series.isin(listed)
-        if comparison == "not in":
-            # Nothing is known to be none of several values if one of them is unknown.
-            result = ~result & (not some_unknown)
-    elif any(pd.isna(value) for value in values):
-        return np.zeros(len(series), dtype=bool)
-    elif comparison == "between":
-        result = (series >= values[0]) & (series <= values[1])
-    else:
-        result = COMPARISONS[comparison](series, values[0])
-    mask = known & result.fillna(value=False).to_numpy(dtype=bool)
-    return cast("Mask", mask)
+def _arrow_columns(rows: Message) -> list[tuple[str, Any]]:
+    table = rows.to_arrow()
+    return [(name, table[name]) for name in table.column_names]
+
+
+def _without_nan(array: Any) -> Any:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not pa.types.is_floating(array.type):
+        return array
+    return pc.if_else(pc.is_nan(array), pa.scalar(None, array.type), array)
+
+
+def _unreadable(expression: pc.Expression, rows: Message, error: Exception) -> Exception:
+    from fireworks.errors import ColumnNotFoundError, ColumnTypeError
+
+    text = str(error)
+    if "No match for FieldRef" in text:
+        name = text.partition("FieldRef.Name(")[2].partition(")")[0]
+        return ColumnNotFoundError(name, available=rows.columns, where="filter")
+    return ColumnTypeError(
+        f"filter: Arrow can't compute '{expression}': {text.splitlines()[0]} Pass a function: filter(lambda rows: …)."
+    )
+
+
+# --- functions --------------------------------------------------------------------------------------------------------
 
 
 def from_function(function: Callable[[Message], Any], *, who: str) -> Predicate:
@@ -113,6 +140,6 @@ def _ask(function: Callable[[Message], Any], who: str, rows: Message) -> Mask:
     if mask.dtype != bool or mask.shape != (len(rows),):
         raise TypeError(
             f"{who}: the function must answer one boolean per row, shape ({len(rows)},); "
-            f"got {mask.dtype} of shape {mask.shape}."
+            f"got {mask.dtype} of shape {mask.shape}. Write: return rows['x'] > 0."
         )
     return cast("Mask", mask)
