@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from fireworks._version import __version__
 
 if TYPE_CHECKING:
+    from fireworks.core.budget import memory_budget
     from fireworks.core.iterator import AtEpoch, PipeIterator
     from fireworks.core.junction import Junction
+    from fireworks.core.links import link
     from fireworks.core.model import Model
     from fireworks.core.pipe import Pipe
     from fireworks.core.recursion import recursive
@@ -23,39 +25,74 @@ if TYPE_CHECKING:
     from fireworks.database import DBPipe, TablePipe
     from fireworks.experiment import Experiment, Trial
     from fireworks.formats.memory import IterableSource, MemorySource, SequenceSource, source
+    from fireworks.formats.parquet_source import ParquetSource, read_parquet
+    from fireworks.junctions.branch import Branch
+    from fireworks.junctions.concat import Concat
+    from fireworks.junctions.cycle import Cycle
+    from fireworks.junctions.mix import Mix
     from fireworks.junctions.zip import Zip
     from fireworks.message import Field, Message, Schema, TensorArray, TensorDtype, concat
     from fireworks.order.shuffle import Shuffle
     from fireworks.order.split import Part
+    from fireworks.parallel.prefetch import Prefetch
+    from fireworks.parallel.progress import Progress
+    from fireworks.parallel.with_budget import WithBudget
+    from fireworks.plan.switch import optimisation
     from fireworks.training.trainer import Trainer
     from fireworks.transforms.batch import Batch
+    from fireworks.transforms.cast import Cast
+    from fireworks.transforms.drop import Drop
     from fireworks.transforms.filter import Filter
+    from fireworks.transforms.gradients import Gradients
+    from fireworks.transforms.hooked import Hooked
+    from fireworks.transforms.label import Label
+    from fireworks.transforms.label_index import LabelIndex
     from fireworks.transforms.map import Map
+    from fireworks.transforms.map_rows import MapRows
     from fireworks.transforms.normalize import Normalize
+    from fireworks.transforms.one_hot import OneHot
+    from fireworks.transforms.rename import Rename
     from fireworks.transforms.repeat import Repeat
     from fireworks.transforms.select import Select
     from fireworks.transforms.take import Take
+    from fireworks.transforms.tap import Tap
     from fireworks.transforms.tensors import Tensors
 
 # name -> the module that defines it
 _PUBLIC = {
     "AtEpoch": "fireworks.core.iterator",
     "Batch": "fireworks.transforms.batch",
+    "Branch": "fireworks.junctions.branch",
+    "Cast": "fireworks.transforms.cast",
+    "Concat": "fireworks.junctions.concat",
+    "Cycle": "fireworks.junctions.cycle",
     "DBPipe": "fireworks.database",
+    "Drop": "fireworks.transforms.drop",
     "Experiment": "fireworks.experiment",
     "Field": "fireworks.message",
     "Filter": "fireworks.transforms.filter",
+    "Gradients": "fireworks.transforms.gradients",
+    "Hooked": "fireworks.transforms.hooked",
     "IterableSource": "fireworks.formats.memory",
     "Junction": "fireworks.core.junction",
+    "Label": "fireworks.transforms.label",
+    "LabelIndex": "fireworks.transforms.label_index",
     "Map": "fireworks.transforms.map",
+    "MapRows": "fireworks.transforms.map_rows",
     "MemorySource": "fireworks.formats.memory",
     "Message": "fireworks.message",
+    "Mix": "fireworks.junctions.mix",
     "Model": "fireworks.core.model",
     "Normalize": "fireworks.transforms.normalize",
+    "OneHot": "fireworks.transforms.one_hot",
     "OrderStage": "fireworks.core.stages",
+    "ParquetSource": "fireworks.formats.parquet_source",
     "Part": "fireworks.order.split",
     "Pipe": "fireworks.core.pipe",
     "PipeIterator": "fireworks.core.iterator",
+    "Prefetch": "fireworks.parallel.prefetch",
+    "Progress": "fireworks.parallel.progress",
+    "Rename": "fireworks.transforms.rename",
     "Repeat": "fireworks.transforms.repeat",
     "RowStage": "fireworks.core.stages",
     "Scaffold": "fireworks.core.state",
@@ -67,13 +104,19 @@ _PUBLIC = {
     "Stateful": "fireworks.core.state",
     "TablePipe": "fireworks.database",
     "Take": "fireworks.transforms.take",
+    "Tap": "fireworks.transforms.tap",
     "TensorArray": "fireworks.message",
     "TensorDtype": "fireworks.message",
     "Tensors": "fireworks.transforms.tensors",
     "Trainer": "fireworks.training.trainer",
     "Trial": "fireworks.experiment",
+    "WithBudget": "fireworks.parallel.with_budget",
     "Zip": "fireworks.junctions.zip",
     "concat": "fireworks.message",
+    "link": "fireworks.core.links",
+    "memory_budget": "fireworks.core.budget",
+    "optimisation": "fireworks.plan.switch",
+    "read_parquet": "fireworks.formats.parquet_source",
     "recursive": "fireworks.core.recursion",
     "seed_everything": "fireworks.core.seeding",
     "source": "fireworks.formats.memory",
@@ -82,21 +125,37 @@ _PUBLIC = {
 __all__ = [
     "AtEpoch",
     "Batch",
+    "Branch",
+    "Cast",
+    "Concat",
+    "Cycle",
     "DBPipe",
+    "Drop",
     "Experiment",
     "Field",
     "Filter",
+    "Gradients",
+    "Hooked",
     "IterableSource",
     "Junction",
+    "Label",
+    "LabelIndex",
     "Map",
+    "MapRows",
     "MemorySource",
     "Message",
+    "Mix",
     "Model",
     "Normalize",
+    "OneHot",
     "OrderStage",
+    "ParquetSource",
     "Part",
     "Pipe",
     "PipeIterator",
+    "Prefetch",
+    "Progress",
+    "Rename",
     "Repeat",
     "RowStage",
     "Scaffold",
@@ -108,14 +167,20 @@ __all__ = [
     "Stateful",
     "TablePipe",
     "Take",
+    "Tap",
     "TensorArray",
     "TensorDtype",
     "Tensors",
     "Trainer",
     "Trial",
+    "WithBudget",
     "Zip",
     "__version__",
     "concat",
+    "link",
+    "memory_budget",
+    "optimisation",
+    "read_parquet",
     "recursive",
     "seed_everything",
     "source",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -11,22 +11,30 @@ from fireworks.errors import ColumnValueError
 from fireworks.message import Message
 
 
-def versions(columns: Iterable[object]) -> list[int]:
-    """Return torch's count of changes in place; 0 for what has none: other columns, and tensors of inference mode."""
-    return [
-        column._version if isinstance(column, torch.Tensor) and not column.is_inference() else 0 for column in columns
-    ]
+class Described(Protocol):
+    """What can say what it is: a stage."""
+
+    def describe(self) -> str:
+        """Return it as text."""
 
 
-def first_changed(names: Sequence[str], columns: Iterable[object], before: list[int]) -> str | None:
-    """Return the name of the first column that was changed in place since `versions` was asked, if there is one."""
-    for name, count, now in zip(names, before, versions(columns), strict=True):
+def versions(tensors: Iterable[torch.Tensor]) -> list[int]:
+    """Return torch's count of changes in place; 0 for tensors of inference mode, which have none."""
+    try:
+        return [tensor._version for tensor in tensors]
+    except RuntimeError:
+        return [0 if tensor.is_inference() else tensor._version for tensor in tensors]
+
+
+def first_changed(names: Sequence[str], tensors: Iterable[torch.Tensor], before: list[int]) -> str | None:
+    """Return the name of the first tensor that was changed in place since `versions` was asked, if there is one."""
+    for name, count, now in zip(names, before, versions(tensors), strict=True):
         if now != count:
             return name
     return None
 
 
-def call(function: Callable[..., Any], message: Message, *arguments: Any, who: str) -> Any:
+def call(function: Callable[..., Any], message: Message, *arguments: Any, who: str | Described) -> Any:
     """Call a user's function with a message of its own, and see that it left the columns as they were.
 
     Assigning a column to the message that it gets is the function's own business and changes no other message.
@@ -35,17 +43,20 @@ def call(function: Callable[..., Any], message: Message, *arguments: Any, who: s
         function: Called with a message that shares the columns, and with ``arguments``.
         message: The rows.
         arguments: What else it gets.
-        who: The stage, for the error.
+        who: The stage, or its name, for the error.
 
     Raises:
         ColumnValueError: it changed a tensor column in place.
     """
-    columns = [message.raw(name) for name in message.columns]
-    before = versions(columns)
-    result = function(Message(message), *arguments)
-    if (name := first_changed(message.columns, columns, before)) is not None:
+    stored = message._columns
+    tensors = {name: column for name, column in stored.items() if isinstance(column, torch.Tensor)}
+    before = versions(tensors.values())
+    result = function(Message._of(dict(stored), len(message)), *arguments)
+    if before != versions(tensors.values()):
+        name = first_changed(list(tensors), tensors.values(), before)
         raise ColumnValueError(
-            f"{who}: column {name!r} was changed in place, and with it the data that it may be a view of; make that "
-            f"data anew, and write a new column instead: rows.assign({name}=rows[{name!r}] * 2)."
+            f"{who if isinstance(who, str) else who.describe()}: column {name!r} was changed in place, and with it the "
+            f"data that it may be a view of; make that data anew, and write a new column instead: "
+            f"rows.assign({name}=rows[{name!r}] * 2)."
         )
     return result

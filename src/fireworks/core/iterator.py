@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, final
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, cast, final
 
 from fireworks._internal.checks import check_count
+from fireworks._internal.lazy import load
+from fireworks.core.buffers import Buffers
 from fireworks.core.chunk import Chunk, Span
 from fireworks.core.cursor import Cursor, State
 from fireworks.core.failures import fold
@@ -16,6 +19,7 @@ from fireworks.errors import StateError
 
 if TYPE_CHECKING:
     from fireworks.message import Message
+    from fireworks.parallel.stats import Stats
 
 _VERSION = 1
 
@@ -41,7 +45,7 @@ class PipeIterator:
 
     def _open(self, epoch: int) -> None:
         self.epoch = epoch
-        self._run = Run(epoch)
+        self._run = Run(epoch, buffers=Buffers())
         object.__setattr__(self._pipe, "_run", self._run)
         self._rows_out: int | None = 0  # rows handed out; unknown behind a jump
         self._cursor: Cursor = self._pipe.runnable.open(self._run)
@@ -50,11 +54,13 @@ class PipeIterator:
         return self
 
     def __next__(self) -> Message:
+        asked = perf_counter_ns()
         try:
             chunk = self._cursor.read(1)
         except Exception as error:
             fold(error)
             raise
+        self._run.book.inside_ns += perf_counter_ns() - asked
         if chunk is None:
             self._end()
             raise StopIteration
@@ -64,10 +70,15 @@ class PipeIterator:
 
     def _end(self) -> None:
         """Check that every row is accounted for, and report those that were set aside."""
+        self._run.book.ended_ns = perf_counter_ns()
         if self._rows_out is not None:
             self._run.book.audit(self._pipe, self._run.epoch, self._rows_out, self._cursor)
             self._rows_out = None
         self._run.book.report()
+
+    def stats(self) -> Stats:
+        """Return what this pass has done so far, stage by stage, and what holds it up; see `Pipe.stats`."""
+        return cast("Stats", load("parallel.stats.stats_of")(self._pipe, self._run.book))
 
     def place(self) -> State:
         """Return where this pass stands, without saying over what; cheap enough for every batch."""

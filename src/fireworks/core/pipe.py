@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
+from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
@@ -21,9 +22,13 @@ from fireworks.message import Message, concat
 from fireworks.message.index import Rows, as_rows
 
 if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
     from fireworks.core.flow import Flow
     from fireworks.core.iterator import PipeIterator
     from fireworks.core.stages import RowStage
+    from fireworks.parallel.stats import Stats
 
 # What is worked out from the plan and can be worked out again; it neither travels nor is compared.
 _DERIVED = ("_runnable", "flow", "_outputs", "_run")
@@ -87,7 +92,7 @@ class Pipe(Fluent, ABC):
             >>> rows = fw.source({"x": torch.arange(4)})
             >>> batches, odd = rows.batch(2), rows.filter("x", "in", [1, 3])
             >>> [output.describe() for output in rows.outputs]
-            ['Batch(2)', "Filter(x in [1, 3])"]
+            ['Batch(2)', 'Filter(x in [1, 3])']
         """
         return outputs_of(self)
 
@@ -160,6 +165,10 @@ class Pipe(Fluent, ABC):
     def __getitem__(self, key: Rows) -> Any:
         return self.get(key, epoch=0)
 
+    def __getitems__(self, indices: Sequence[int]) -> Any:
+        """Return many items of epoch 0 at once, as ``torch.utils.data.DataLoader`` asks a dataset for a batch."""
+        return self.get(list(indices), epoch=0)
+
     def get(self, key: Rows, epoch: int) -> Any:
         """Return the items at ``key`` in one epoch; ``pipe[key]`` is ``pipe.get(key, epoch=0)``.
 
@@ -184,7 +193,7 @@ class Pipe(Fluent, ABC):
             span = rows
             if len(span) == 1:
                 span = range(int(span[0]), int(span[0]) + 1)
-        run = Run(epoch)
+        run = Run(epoch, how="get")
         try:
             chunks = list(self.runnable.pieces(span, run))
         except Exception as error:
@@ -250,9 +259,49 @@ class Pipe(Fluent, ABC):
         except Exception as error:
             fold(error)
             raise
+        run.book.ended_ns = perf_counter_ns()
+        run.book.inside_ns = run.book.ended_ns - run.book.began_ns
         run.book.report()
         full = [message for message in messages if len(message)]
         return concat(full) if full else self.runnable.no_rows()
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return all rows of epoch 0 as a DataFrame; see `Message.to_pandas`.
+
+        Example:
+            >>> fw.source({"x": torch.arange(3)}).filter("x", ">", 0).to_pandas()["x"].tolist()
+            [1, 2]
+        """
+        return self.to_message().to_pandas()
+
+    def to_arrow(self) -> pa.Table:
+        """Return all rows of epoch 0 as an Arrow table; see `Message.to_arrow`.
+
+        Example:
+            >>> fw.source({"x": [1, 2]}).to_arrow().num_rows
+            2
+        """
+        return self.to_message().to_arrow()
+
+    # --- what a pass did ------------------------------------------------------------------------------------------
+
+    def stats(self) -> Stats:
+        """Return what the latest pass over this pipe did, stage by stage, and what holds it up.
+
+        A pass that is under way may be asked too, from its loop; its iterator has the method as well.
+
+        Raises:
+            ValueError: there was no pass yet.
+
+        Example:
+            >>> pipe = fw.source({"x": torch.arange(6)}).map(lambda rows: rows.assign(y=rows["x"] * 2)).batch(2)
+            >>> batches = list(pipe)
+            >>> [(stage.name, stage.rows_out) for stage in pipe.stats().stages]
+            [('Memory(6 rows: x)', 6), ('Map(<lambda>)', 6)]
+        """
+        if self._run is None:
+            raise ValueError(f"stats: there was no pass over {self!r} yet; iterate it first.")
+        return cast("Stats", load("parallel.stats.stats_of")(self, self._run.book))
 
     # --- when a row is bad ----------------------------------------------------------------------------------------
 

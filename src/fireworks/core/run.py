@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from fireworks.errors import AuditError, QuarantineWarning, StageResultError, Un
 from fireworks.message import Message, concat
 
 if TYPE_CHECKING:
+    from fireworks.core.buffers import Buffers
     from fireworks.core.cursor import Cursor
     from fireworks.core.pipe import Pipe
     from fireworks.message.columns import Positions
@@ -71,6 +73,11 @@ class Book:
     reported: int = 0
     """How many entries of ``set_aside`` were reported."""
     lock: threading.Lock = field(default_factory=threading.Lock)
+    began_ns: int = field(default_factory=perf_counter_ns)
+    ended_ns: int = 0
+    """When the pass was at its end; 0 while it is under way."""
+    inside_ns: int = 0
+    """How long whoever asked for items waited for them."""
 
     def meter(self, stage: object) -> Meter:
         """Return the meter of a stage; a new one is at zero."""
@@ -206,15 +213,26 @@ class Run:
         epoch: From 0.
         book: Where the pass notes what happens; a new one if not given.
         budget: Bytes that may be under way; that of all passes if not given.
+        buffers: Memory for gathered rows; None where it doesn't pay, because few rows are asked for or all are kept.
+        how: How the rows are asked for: ``"next"`` by iteration, ``"get"`` by position, ``"call"`` with a message.
     """
 
-    __slots__ = ("book", "budget", "epoch")
+    __slots__ = ("book", "budget", "buffers", "epoch", "how")
 
-    def __init__(self, epoch: int, book: Book | None = None, budget: Budget | None = None) -> None:
+    def __init__(
+        self,
+        epoch: int,
+        book: Book | None = None,
+        budget: Budget | None = None,
+        buffers: Buffers | None = None,
+        how: str = "next",
+    ) -> None:
+        self.how = how
+        self.buffers = buffers
         self.epoch = epoch
         self.book = Book() if book is None else book
         self.budget = current_budget() if budget is None else budget
 
     def at(self, epoch: int) -> Run:
         """Return the same pass in another epoch: behind ``repeat`` and ``at_epoch`` epochs are counted differently."""
-        return Run(epoch, self.book, self.budget)
+        return Run(epoch, self.book, self.budget, self.buffers, self.how)

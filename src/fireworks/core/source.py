@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -42,6 +43,9 @@ class Source(Pipe):
     """
 
     random_access: bool = True
+
+    held: Message | None = None
+    """All rows, where they are in memory anyway: a pass may then gather from them by itself."""
 
     def __init__(self) -> None:
         super().__init__(None)
@@ -127,26 +131,32 @@ class SourceBase(Base):
             return Message()
         return self.source.fetch(range(0))
 
-    def pieces(self, span: Span, run: Run) -> Iterator[Chunk]:  # noqa: ARG002
+    def pieces(self, span: Span, run: Run) -> Iterator[Chunk]:
         """Yield the rows with the given numbers, some thousand at a time."""
+        source, held = self.source, self.source.held
         for rows in groups(span, read_rows(self.row_bytes)):
-            message = self.source.fetch(rows)
+            asked = perf_counter_ns()
+            if held is None or run.buffers is None or isinstance(rows, range):
+                message = source.fetch(rows)
+            else:
+                message = run.buffers.take(id(source), held, rows)
             if len(message) != len(rows):
                 raise ValueError(
                     f"{self.source.describe()}: fetch was asked for {len(rows)} rows and returned {len(message)}."
                 )
+            run.book.note(self.stands_for, len(rows), len(rows), perf_counter_ns() - asked)
             yield Chunk(message, as_positions(rows))
 
-    def open(self, run: Run) -> Cursor:  # noqa: ARG002
+    def open(self, run: Run) -> Cursor:
         """Return a cursor before the first row of a stream."""
-        return _StreamCursor(self.source)
+        return _StreamCursor(self.source, lambda rows, ns: run.book.note(self.stands_for, rows, rows, ns))
 
 
 class _StreamCursor(Cursor):
     """A pass over a streaming source: the row number is all there is to know."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(self, source: Source, note: Callable[[int, int], None]) -> None:
+        self._source, self._note = source, note
         self._move(0)
 
     def _move(self, row: int) -> None:
@@ -159,6 +169,7 @@ class _StreamCursor(Cursor):
         if self._messages is None:
             self._messages = self._source.stream(self._row)
         while self._used == len(self._ahead):
+            asked = perf_counter_ns()
             try:
                 following = next(self._messages, None)
             except BaseException:
@@ -166,6 +177,7 @@ class _StreamCursor(Cursor):
                 raise
             if following is None:
                 return None
+            self._note(len(following), perf_counter_ns() - asked)
             self._ahead, self._used = following, 0
         part = self._ahead[self._used : self._used + num_rows]
         chunk = Chunk(part, np.arange(self._row, self._row + len(part), dtype=np.int64))

@@ -16,7 +16,7 @@ from fireworks.core.in_place import call
 from fireworks.core.pipe import Pipe
 from fireworks.core.recursion import chain
 from fireworks.core.run import Run
-from fireworks.core.workers import Workers
+from fireworks.core.workers import THREAD, Workers
 from fireworks.errors import ColumnNotFoundError, NoRandomAccessError, StageResultError, UnknownLengthError
 from fireworks.message import Message, concat
 
@@ -59,10 +59,20 @@ class RowStage(Pipe):
 
     on_error: str = RAISE
     """``"raise"``, or ``"quarantine"`` where bad rows are set aside; see `Pipe.quarantined`."""
-    workers: Workers | None = None
+    staff: Workers | None = None
     """The workers that run this stage; None where it runs in the thread that asks for rows."""
     steers: ClassVar[bool] = False
     """Whether rows pass it as they are, and it says how they are made: ahead, within a budget, with a bar."""
+
+    @property
+    def workers(self) -> int:
+        """How many workers run this stage; 0 where it runs in the thread that asks for rows."""
+        return 0 if self.staff is None else self.staff.count
+
+    @property
+    def backend(self) -> str:
+        """What its workers are: ``"thread"`` or ``"process"``."""
+        return THREAD if self.staff is None else self.staff.backend
 
     @abstractmethod
     def transform(self, rows: Message) -> Message:
@@ -137,7 +147,7 @@ class RowStage(Pipe):
 
     def _call_block(self, block: Message, start: int, number: int) -> Message:
         rows = np.arange(start, start + len(block), dtype=np.int64)
-        return self.process(Chunk(block, rows), Run(0), number).message
+        return self.process(Chunk(block, rows), Run(0, how="call"), number).message
 
 
 class OrderStage(Pipe, Order):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, final
@@ -79,20 +79,23 @@ class MemorySource(Source):
     def __init__(self, data: Message | pd.DataFrame | Mapping[str, Any]) -> None:
         super().__init__()
         # A message of its own: assigning a column to the caller's later must not change the pipeline.
-        self._message = Message(data)
+        self.held: Message = Message(data)
 
     @property
     def schema(self) -> Schema:
-        return self._message.schema
+        return self.held.schema
 
     def describe(self) -> str:
-        return f"Memory({len(self._message)} rows: {', '.join(self._message.columns)})"
+        return f"Memory({len(self.held)} rows: {', '.join(self.held.columns)})"
 
     def count(self) -> int:
-        return len(self._message)
+        return len(self.held)
 
     def fetch(self, rows: Span) -> Message:
-        return self._message[rows.start : rows.stop] if isinstance(rows, range) else self._message.take(rows)
+        return self.held[rows.start : rows.stop] if isinstance(rows, range) else self.held.take(rows)
+
+    def narrowed(self, columns: Sequence[str]) -> MemorySource:
+        return MemorySource(self.held.select(*columns))
 
 
 @final

