@@ -91,7 +91,7 @@ def test_a_batch_that_is_kept_never_changes():
 
 
 def test_a_pass_takes_no_more_memory_than_some_buffers():
-    pipe = fw.source({"x": torch.arange(500_000)}).shuffle(seed=0).batch(500)
+    pipe = fw.source({"x": torch.arange(500_000)}).shuffle(seed=0).batch(500)  # no power of two
     assert len({batch["x"].untyped_storage().data_ptr() for batch in pipe}) <= 5
 
 

@@ -201,30 +201,35 @@ class Flow:
             span = order.locate(span, count, epoch)
         return span
 
-    def pieces(self, span: Span, run: Run) -> Iterator[Chunk]:
+    def pieces(self, span: Span, run: Run, *, unit: int = 1) -> Iterator[Chunk]:
         """Yield the items at the positions of ``span`` in one pass: rows in chunks of any length, batches one by one.
 
         Work is done as the pieces are asked for.
+
+        Args:
+            span: Positions of items.
+            run: The pass.
+            unit: Rows that will be handed on together; where it costs nothing, chunks are multiples of it.
         """
         if self.schedule is not None:
             run = self.schedule.within(run)
         if self.grid:
             yield from self._on_grid(span, run)
         elif self.stages:
-            yield from self.finished(zip(self._numbers(span), self._located(span, run), strict=False), run)
+            yield from self.finished(zip(self._numbers(span), self._located(span, run, unit), strict=False), run)
         else:
-            yield from self._located(span, run)
+            yield from self._located(span, run, unit)
 
     def _numbers(self, span: Span) -> Iterator[int]:
         """Yield the number of the batch that each piece is; without a grid no stage minds which block its rows are of."""
         return (int(number) for number in span) if self.is_batched else itertools.repeat(0)
 
-    def _located(self, span: Span, run: Run) -> Iterator[Chunk]:
+    def _located(self, span: Span, run: Run, unit: int) -> Iterator[Chunk]:
         """Yield the items of the base for positions behind the orders, some thousand at a time."""
-        if not self.orders:
+        if not self.orders and unit == 1:
             yield from self.base.pieces(span, run)
             return
-        for group in groups(span, 64 if self.is_batched else self._read_rows):
+        for group in groups(span, 64 if self.is_batched else self._read_rows // unit * unit or unit):
             yield from self.base.pieces(self._locate(group, run.epoch), run)
 
     @cached_property
@@ -234,7 +239,7 @@ class Flow:
     @cached_property
     def schedule(self) -> Schedule | None:
         """How the row stages run in workers or ahead of the consumer; None where all run when they are asked."""
-        if not any(stage.workers or stage.steers for stage in self.stages):
+        if not any(stage.staff or stage.steers for stage in self.stages):
             return None
         return cast("Schedule", load("parallel.schedule.Schedule")(self))
 

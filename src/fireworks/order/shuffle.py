@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any, ClassVar, final
 
 from fireworks._internal.seeds import check_seed
@@ -11,9 +10,7 @@ from fireworks.core.pipe import Pipe
 from fireworks.core.stages import OrderStage, stage_name
 from fireworks.message.columns import Positions
 from fireworks.order.keys import random_order
-
-# Two epochs in hand at once are common (the next one begins while this one ends); a permutation is 8 bytes a row.
-_EPOCHS_KEPT = 2
+from fireworks.order.orders import Orders
 
 
 @final
@@ -48,7 +45,7 @@ class Shuffle(OrderStage):
         self._forget()
 
     def _forget(self) -> None:
-        self._order = lru_cache(_EPOCHS_KEPT)(self._compute)
+        self._orders = Orders(self._compute)
 
     def _compute(self, epoch: int, count: int) -> Positions:
         return random_order(self.seed, self.stage, epoch, count)
@@ -64,11 +61,15 @@ class Shuffle(OrderStage):
         return num_items
 
     def locate(self, span: Span, num_items: int, epoch: int) -> Span:
-        order = self._order(epoch, num_items)
-        return order[span.start : span.stop] if isinstance(span, range) else order[span]
+        order = self._orders.of(epoch, num_items)
+        if not isinstance(span, range):
+            return order[span]
+        if span.start <= num_items // 2 < span.stop:  # a pass is half through: the next one will be next
+            self._orders.expect(epoch + 1, num_items)
+        return order[span.start : span.stop]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in super().__getstate__().items() if name != "_order"}
+        return {name: value for name, value in super().__getstate__().items() if name != "_orders"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

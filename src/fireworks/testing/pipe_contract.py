@@ -11,8 +11,11 @@ import pickle
 from collections.abc import Callable
 from typing import Any
 
+from fireworks.core.model import upstream_pipes
 from fireworks.core.pipe import Pipe
 from fireworks.core.recursion import chain
+from fireworks.core.stages import RowStage
+from fireworks.core.workers import Workers
 from fireworks.errors import NoRandomAccessError, UnknownLengthError
 from fireworks.message import Message
 
@@ -127,6 +130,25 @@ class PipeContract:
         list(pipe.at_epoch(1))
         again = pickle.loads(pickle.dumps(pipe))  # noqa: S301 (our own bytes)
         assert list(again.at_epoch(1)) == list(pipe.at_epoch(1))
+
+    def test_workers_change_nothing(self, make_pipe: MakePipe) -> None:
+        expected = [list(make_pipe().at_epoch(epoch)) for epoch in (0, 1)]
+        for count in (1, 4):
+            pipe = make_pipe()
+            for stage in upstream_pipes(pipe):
+                if isinstance(stage, RowStage):
+                    stage.staff = Workers(count)
+            assert [list(pipe.at_epoch(epoch)) for epoch in (0, 1)] == expected, f"{count} workers"
+
+    def test_working_ahead_changes_nothing(self, make_pipe: MakePipe) -> None:
+        whole = list(make_pipe().at_epoch(1))
+        assert list(make_pipe().prefetch(3).at_epoch(1)) == whole
+        running = _iterator_at(make_pipe().prefetch(3), 1)
+        for stop in range(len(whole)):
+            resumed = iter(make_pipe().prefetch(3))
+            resumed.load_state_dict(json.loads(json.dumps(running.state_dict())))
+            assert next(resumed) == next(running) == whole[stop]
+        assert next(running, None) is None
 
     def test_it_names_itself(self, make_pipe: MakePipe) -> None:
         pipe = make_pipe()

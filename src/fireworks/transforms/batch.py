@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import final
 
+import numpy as np
+
 from fireworks._internal.checks import check_count
 from fireworks.core.chunk import Chunk, Span, join, recut
 from fireworks.core.cursor import Cursor, State, read_exactly
 from fireworks.core.flow import Barrier, Flow, batched_positions
 from fireworks.core.pipe import Pipe
 from fireworks.core.run import Run
+from fireworks.message.columns import Positions
 
 
 @final
@@ -61,13 +64,20 @@ class _Batches(Barrier):
         rows = self.flow.num_items()
         return rows // self._num_rows if self._drop_last else -(-rows // self._num_rows)
 
+    def sizes(self, epoch: int) -> Positions:  # noqa: ARG002
+        """Return the number of rows in every batch."""
+        sizes = np.full(self.num_items(), self._num_rows, dtype=np.int64)
+        if len(sizes) and not self._drop_last:
+            sizes[-1] = self.flow.num_items() - (len(sizes) - 1) * self._num_rows
+        return sizes
+
     def num_rows(self, span: Span, epoch: int) -> int:  # noqa: ARG002
         return len(batched_positions(span, self._num_rows, self.flow.num_items()))
 
     def pieces(self, span: Span, run: Run) -> Iterator[Chunk]:
         rows = batched_positions(span, self._num_rows, self.flow.num_items())
         if isinstance(span, range) or len(rows) == len(span) * self._num_rows:
-            yield from recut(self.flow.pieces(rows, run), self._num_rows)
+            yield from recut(self.flow.pieces(rows, run, unit=self._num_rows), self._num_rows)
             return
         # The short last batch stands somewhere among the others.
         chunk = join(list(self.flow.pieces(rows, run)))
