@@ -7,7 +7,7 @@ import traceback
 import pytest
 
 from fireworks import errors
-from fireworks.errors import ColumnNotFoundError, FireworksError, did_you_mean
+from fireworks.errors import ColumnNotFoundError, ExpressionError, FireworksError, did_you_mean
 
 CLASSES = [
     value
@@ -19,6 +19,8 @@ CLASSES = [
 def made(kind):
     if kind is ColumnNotFoundError:
         return kind("labels", available=["label", "text"], where="Message")
+    if kind is ExpressionError:
+        return kind("filter: expected a column or a value; got the end.", "x > 1\n and y >", 13)
     return kind("batch: num_rows must be at least 1; got 0.")
 
 
@@ -63,6 +65,12 @@ class TestEveryError:
 
     def test_its_text_is_the_sentence_without_quotes(self, kind):
         assert str(made(kind))[0] not in "'\""
+
+
+def test_an_expressions_error_shows_the_line_with_a_mark():
+    error = made(ExpressionError)
+    assert (error.problem, error.text, error.place) == (error.args[0], "x > 1\n and y >", 13)
+    assert str(error).splitlines()[1:] == ["     and y >", "           ^"]
 
 
 class TestColumnNotFound:

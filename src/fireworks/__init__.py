@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     from fireworks.junctions.branch import Branch
     from fireworks.junctions.concat import Concat
     from fireworks.junctions.cycle import Cycle
+    from fireworks.junctions.feedback import Feedback
+    from fireworks.junctions.join import Join
     from fireworks.junctions.mix import Mix
+    from fireworks.junctions.switch import Switch
     from fireworks.junctions.zip import Zip
     from fireworks.message import Field, Message, Schema, TensorArray, TensorDtype, concat
     from fireworks.order.shuffle import Shuffle
@@ -69,11 +72,13 @@ _PUBLIC = {
     "DBPipe": "fireworks.database",
     "Drop": "fireworks.transforms.drop",
     "Experiment": "fireworks.experiment",
+    "Feedback": "fireworks.junctions.feedback",
     "Field": "fireworks.message",
     "Filter": "fireworks.transforms.filter",
     "Gradients": "fireworks.transforms.gradients",
     "Hooked": "fireworks.transforms.hooked",
     "IterableSource": "fireworks.formats.memory",
+    "Join": "fireworks.junctions.join",
     "Junction": "fireworks.core.junction",
     "Label": "fireworks.transforms.label",
     "LabelIndex": "fireworks.transforms.label_index",
@@ -102,6 +107,7 @@ _PUBLIC = {
     "Shuffle": "fireworks.order.shuffle",
     "Source": "fireworks.core.source",
     "Stateful": "fireworks.core.state",
+    "Switch": "fireworks.junctions.switch",
     "TablePipe": "fireworks.database",
     "Take": "fireworks.transforms.take",
     "Tap": "fireworks.transforms.tap",
@@ -132,11 +138,13 @@ __all__ = [
     "DBPipe",
     "Drop",
     "Experiment",
+    "Feedback",
     "Field",
     "Filter",
     "Gradients",
     "Hooked",
     "IterableSource",
+    "Join",
     "Junction",
     "Label",
     "LabelIndex",
@@ -165,6 +173,7 @@ __all__ = [
     "Shuffle",
     "Source",
     "Stateful",
+    "Switch",
     "TablePipe",
     "Take",
     "Tap",

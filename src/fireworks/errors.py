@@ -13,11 +13,14 @@ FireworksError
 ├── NotFoundUpstreamError (AttributeError)  no pipe of the chain has the name
 ├── StageResultError (TypeError, ValueError)  a function returned the wrong type, length or columns
 ├── AuditError (RuntimeError)            a pass handed out another number of rows than the plan says
+├── BranchBehindError (RuntimeError)     a branch of a stream was asked to run too far ahead of another
+├── DryRunError (RuntimeError)           a strict dry run found something
 ├── StateError (ValueError)              a saved state doesn't fit what it is loaded into
 ├── FileFormatError (ValueError)         a file is damaged, cut short, of a newer version, or of another format
 ├── NotFittedError (RuntimeError)        statistics were asked for before `fit`
 ├── DatabaseError (RuntimeError)         a database or a table is not there, or refuses
 ├── TrialError (RuntimeError)            a trial was asked for something that its state forbids
+├── WorkerDiedError (RuntimeError)       a worker process ended over the rows that it had in hand
 └── MissingExtraError (ImportError)      an optional dependency is not installed
 
 Each inherits `FireworksError` and the builtin that people catch; its facts are attributes, and it
@@ -126,6 +129,22 @@ class QuarantineWarning(UserWarning):
     """A pass set rows aside that a stage could not work on; `Pipe.quarantined` has them."""
 
 
+class BranchBehindError(FireworksError, RuntimeError):
+    """A branch of a stream was asked to run too far ahead of another; `ahead` and `behind` are their numbers."""
+
+    def __init__(self, message: str, *, ahead: int, behind: int, num_rows: int) -> None:
+        self.ahead, self.behind, self.num_rows = ahead, behind, num_rows
+        super().__init__(message)
+
+
+class DryRunError(FireworksError, RuntimeError):
+    """A strict dry run found something; ``report`` says what."""
+
+    def __init__(self, text: str, *, report: Any) -> None:
+        self.report = report
+        super().__init__(text)
+
+
 class StateError(FireworksError, ValueError):
     """A saved state doesn't fit what it is loaded into."""
 
@@ -144,6 +163,14 @@ class DatabaseError(FireworksError, RuntimeError):
 
 class TrialError(FireworksError, RuntimeError):
     """A trial was asked for something that its state forbids."""
+
+
+class WorkerDiedError(FireworksError, RuntimeError):
+    """A worker process ended over the rows that it had in hand."""
+
+    def __init__(self, text: str, *, stage: str, rows: list[int], exit_code: int | None) -> None:
+        self.stage, self.rows, self.exit_code = stage, rows, exit_code
+        super().__init__(text)
 
 
 class MissingExtraError(FireworksError, ImportError):

@@ -15,7 +15,7 @@ def test_every_way_is_measured_and_every_goal_reported():
     report = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     for name in ["fireworks", "torch: randperm + one gather per batch", "DataLoader(TensorDataset, shuffle=True)"]:
         assert f"\n{name} " in report
-    assert report.count("goal ") == 2
+    assert report.count("goal ") == 3
 
 
 def test_every_way_gives_every_row(monkeypatch):

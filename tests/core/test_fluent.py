@@ -3,6 +3,7 @@
 import inspect
 
 import pytest
+import torch
 
 import fireworks as fw
 from fireworks.core.fluent import Fluent
@@ -12,8 +13,32 @@ from pipelines import add_noise, is_odd, table
 PAIRS = {
     "at_epoch": ("AtEpoch", lambda p: p.shuffle(seed=0).at_epoch(2), lambda p: fw.AtEpoch(fw.Shuffle(p, 0), 2)),
     "batch": ("Batch", lambda p: p.batch(4, drop_last=True), lambda p: fw.Batch(p, 4, drop_last=True)),
+    "cast": (
+        "Cast",
+        lambda p: p.cast({"n": "int8"}, x=torch.float64),
+        lambda p: fw.Cast(p, {"n": "int8"}, x=torch.float64),
+    ),
+    "drop": ("Drop", lambda p: p.drop("x", "w"), lambda p: fw.Drop(p, "x", "w")),
     "filter": ("Filter", lambda p: p.filter("n", "in", [1, 2]), lambda p: fw.Filter(p, "n", "in", [1, 2])),
+    "gradients": ("Gradients", lambda p: p.batch(4).gradients("x"), lambda p: fw.Gradients(fw.Batch(p, 4), "x")),
+    "label": ("Label", lambda p: p.label("a", "title"), lambda p: fw.Label(p, "a", "title")),
+    "label_index": (
+        "LabelIndex",
+        lambda p: p.label_index("word", fit=table()),
+        lambda p: fw.LabelIndex(p, "word", fit=table()),
+    ),
     "map": ("Map", lambda p: p.map(add_noise, seed=1, name="m"), lambda p: fw.Map(p, add_noise, seed=1, name="m")),
+    "map_rows": (
+        "MapRows",
+        lambda p: p.map_rows(dict, on_error="raise"),
+        lambda p: fw.MapRows(p, dict, on_error="raise"),
+    ),
+    "one_hot": (
+        "OneHot",
+        lambda p: p.one_hot("n", 23, dtype=torch.int8),
+        lambda p: fw.OneHot(p, "n", 23, dtype=torch.int8),
+    ),
+    "rename": ("Rename", lambda p: p.rename({"n": "m"}, x="n"), lambda p: fw.Rename(p, {"n": "m"}, x="n")),
     "repeat": ("Repeat", lambda p: p.repeat(2), lambda p: fw.Repeat(p, 2)),
     "select": ("Select", lambda p: p.select("n", "x"), lambda p: fw.Select(p, "n", "x")),
     "shuffle": ("Shuffle", lambda p: p.shuffle(seed=3, name="s"), lambda p: fw.Shuffle(p, 3, name="s")),
@@ -23,6 +48,7 @@ PAIRS = {
         lambda p: fw.Part(p, [0.5, 0.5], 1, seed=1, name="s"),
     ),
     "take": ("Take", lambda p: p.take(5), lambda p: fw.Take(p, 5)),
+    "tap": ("Tap", lambda p: p.tap(len), lambda p: fw.Tap(p, len)),
     "tensors": ("Tensors", lambda p: p.tensors("w", device="cpu"), lambda p: fw.Tensors(p, "w", device="cpu")),
 }
 

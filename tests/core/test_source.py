@@ -163,3 +163,15 @@ class TestASourceThatGrows:
             fresh = build(source)
             assert len(pipe) == len(list(pipe)) == len(fresh)
             assert pipe.to_message() == fresh.to_message()
+
+
+def test_a_source_that_says_nothing_reads_everything_and_finds_nothing():
+    source = fw.source([{"n": 1, "m": 2}, {"n": 3, "m": 4}])
+    assert source.narrowed(["n"]) is source
+    assert source.find(None, None) is None
+    assert source.filter("n > 1").select("m").to_message()["m"].tolist() == [4]
+
+
+def test_a_source_in_memory_hands_out_fewer_columns():
+    source = fw.source({"a": [1, 2], "b": [3, 4]})
+    assert source.narrowed(["b"]).to_message().columns == ["b"]

@@ -54,3 +54,18 @@ def test_it_needs_an_input():
 def test_a_list_of_names_is_refused_with_the_right_way():
     with pytest.raises(TypeError, match=r"select: write the names one by one, select\('x', 'label'\); got"):
         table().select(["x", "n"])
+
+
+PIPES = {
+    "rows": lambda: table().select("word", "x"),
+    "batches": lambda: table().batch(4).select("n"),
+    "stream": lambda: counting().select("x"),
+    "behind map and shuffle": lambda: table().map(total).shuffle(seed=0).select("block", "n"),
+}
+
+
+@pytest.mark.parametrize("name", PIPES)
+class TestSelect(fw.testing.PipeContract):
+    @pytest.fixture
+    def make_pipe(self, name):
+        return PIPES[name]

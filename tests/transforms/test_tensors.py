@@ -8,7 +8,21 @@ import torch
 
 import fireworks as fw
 from fireworks.errors import ColumnNotFoundError, ColumnTypeError, ColumnValueError
-from pipelines import table
+from pipelines import counting, table
+
+PIPES = {
+    "rows": lambda: table().tensors("w", "n", dtype=torch.float16),
+    "batches": lambda: table().batch(4).tensors("w", non_blocking=True),
+    "stream": lambda: counting().tensors(),
+    "behind shuffle": lambda: table().shuffle(seed=0).tensors("w"),
+}
+
+
+@pytest.mark.parametrize("name", PIPES)
+class TestTensors(fw.testing.PipeContract):
+    @pytest.fixture
+    def make_pipe(self, name):
+        return PIPES[name]
 
 
 def converted(column, **options):
@@ -40,6 +54,20 @@ class TestTypes:
         assert within.to_message()["w"].dtype == torch.float64
         assert within.to_message()["w"].tolist() == [i / 7 for i in range(23)]
         assert repr(within).endswith("Tensors(floating=float64)")
+
+    @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+    def test_a_dtype_for_floats(self, dtype):
+        rows = table().tensors("x", "n", "w", dtype=dtype)
+        assert [rows.to_message()[name].dtype for name in "xnw"] == [dtype, torch.int64, dtype]
+        assert torch.equal(rows.to_message()["x"], table().to_message()["x"].to(dtype))
+        assert repr(rows).endswith(f"Tensors(x, n, w, floating={str(dtype).removeprefix('torch.')})")
+
+    @pytest.mark.parametrize("dtype", [torch.int32, torch.complex64, "float32", np.float32])
+    def test_the_dtype_is_a_floating_one(self, dtype):
+        with pytest.raises(
+            TypeError, match=r"tensors: dtype is for the floating columns, .*For other types write \.cast\("
+        ):
+            table().tensors(dtype=dtype)
 
     def test_complex_tensors_stay(self):
         assert converted(torch.zeros(2, dtype=torch.complex64)).dtype == torch.complex64
@@ -142,6 +170,7 @@ class TestMemory:
 
     def test_a_device_can_be_named(self):
         assert converted([1, 2], device="cpu").device == torch.device("cpu")
+        assert converted([1, 2], device="cpu", non_blocking=True).tolist() == [1, 2]
         assert converted([1, 2], device="meta").device == torch.device("meta")
 
 

@@ -134,12 +134,10 @@ TYPED: dict[type, tuple[str, Any, Any]] = {
 
 def _plain(value: Any) -> Any:
     """Return a value as Python or pandas has it; None for everything that is missing."""
-    if (
-        hasattr(value, "item")
-        and getattr(value, "ndim", 0) == 0
-        and not isinstance(value, (np.datetime64, np.timedelta64))
-    ):
-        value = value.item()  # of NumPy or torch
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
+    if isinstance(value, (torch.Tensor, np.integer, np.bool_, np.str_, np.bytes_)) and value.ndim == 0:
+        value = value.item()
     is_many = isinstance(value, Iterable) and not isinstance(value, (str, bytes))
     if is_many or isinstance(value, Expression):
         raise TypeError(

@@ -49,11 +49,12 @@ def call(function: Callable[..., Any], message: Message, *arguments: Any, who: s
         ColumnValueError: it changed a tensor column in place.
     """
     stored = message._columns
-    tensors = {name: column for name, column in stored.items() if isinstance(column, torch.Tensor)}
-    before = versions(tensors.values())
-    result = function(Message._of(dict(stored), len(message)), *arguments)
-    if before != versions(tensors.values()):
-        name = first_changed(list(tensors), tensors.values(), before)
+    tensors = [column for column in stored.values() if isinstance(column, torch.Tensor)]
+    before = versions(tensors)
+    result = function(Message._of(dict(stored), message._num_rows), *arguments)
+    if before != versions(tensors):
+        names = [name for name, column in stored.items() if isinstance(column, torch.Tensor)]
+        name = first_changed(names, tensors, before)
         raise ColumnValueError(
             f"{who if isinstance(who, str) else who.describe()}: column {name!r} was changed in place, and with it the "
             f"data that it may be a view of; make that data anew, and write a new column instead: "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -276,15 +277,28 @@ def all_modules(module: nn.Module) -> Iterator[nn.Module]:
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
     """Put a module, with all models upstream, into evaluation mode without gradients, and then back as each was."""
-    modes = [(each, each.training) for each in all_modules(module)]
-    for each, _ in modes:
-        each.training = False
+    modules = list(all_modules(module))
+    with _evaluated_lock:
+        for each in modules:
+            # Several threads may have one module at a time: the first notes how it was, the last puts it back.
+            count, was_training = _evaluated.get(id(each), (0, each.training))
+            _evaluated[id(each)] = count + 1, was_training
+            each.training = False
     try:
         with torch.no_grad():
             yield
     finally:
-        for each, was_training in modes:
-            each.training = was_training
+        with _evaluated_lock:
+            for each in modules:
+                count, was_training = _evaluated.pop(id(each))
+                if count > 1:
+                    _evaluated[id(each)] = count - 1, was_training
+                else:
+                    each.training = was_training
+
+
+_evaluated: dict[int, tuple[int, bool]] = {}  # by id: how many are at it, and whether it was in training mode
+_evaluated_lock = threading.RLock()
 
 
 def _inputs(pipe: Pipe) -> list[Pipe]:

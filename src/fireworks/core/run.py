@@ -100,9 +100,9 @@ class Book:
         Raises:
             StageResultError: it does not; the first column that differs is named.
         """
-        columns = message._columns
-        these = [(name, column.dtype) for name, column in columns.items()]
-        if len(message) or id(stage) not in self.schemas:
+        these = [(name, column.dtype) for name, column in message._columns.items()]
+        known = self.schemas.get(id(stage))
+        if known is None or (known[1] != these and message._num_rows):
             self._require_same(stage, these, block)
 
     def _require_same(self, stage: Pipe, these: list[tuple[str, Any]], block: int) -> None:

@@ -7,7 +7,7 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias, final
+from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 import numpy as np
 import sqlalchemy as sa
@@ -15,15 +15,21 @@ import sqlalchemy as sa
 from fireworks.core.chunk import Span
 from fireworks.core.pipe import Pipe
 from fireworks.core.site import user_line
-from fireworks.core.source import Source
+from fireworks.core.source import Mask, Source
 from fireworks.database.conditions import Condition, make_condition
 from fireworks.database.connection import Database
+from fireworks.database.expressions import to_sql
 from fireworks.database.layout import Layout, read_layout, table_names
 from fireworks.database.types import ColumnType
 from fireworks.database.values import require_comparable
 from fireworks.errors import ColumnNotFoundError, DatabaseError, NoRandomAccessError, did_you_mean
 from fireworks.message import Message, Schema
 from fireworks.message.columns import Positions
+
+if TYPE_CHECKING:
+    import pyarrow.compute as pc
+
+    from fireworks.core.expressions import Expression
 
 # Tuples below the 700 new objects at which Python starts to look for garbage: a quarter faster than 16 k at once.
 _ROWS_AT_A_TIME = 512
@@ -93,6 +99,7 @@ class DBPipe(Source):
         if order_by is not None:
             require_comparable(order_by, self._type(order_by, who="order_by"), where="order_by")
         self._keys: Span | None = None
+        self._whole: DBPipe | None = None  # whose snapshot this one shares
 
     def _checked(self, columns: Sequence[str] | None) -> tuple[str, ...]:
         if columns is None:
@@ -111,7 +118,7 @@ class DBPipe(Source):
 
     # --- the query ------------------------------------------------------------------------------------------------
 
-    def filter(self, predicate: Callable[[Message], Any] | str, *comparison: Any) -> Pipe:
+    def filter(self, predicate: Callable[[Message], Any] | Expression | pc.Expression | str, *comparison: Any) -> Pipe:
         """Keep the rows for which a column compares, as part of the query, or a function is true; see `Filter`.
 
         Any column of the table will do, selected or not. What is null, or NaN, compares as unknown, and the row is
@@ -143,7 +150,7 @@ class DBPipe(Source):
     def _changed(self, **parts: Any) -> DBPipe:
         pipe = copy.copy(self)
         pipe.__dict__.pop("schema", None)
-        pipe.__dict__.update(parts, _keys=None, built_at=user_line())
+        pipe.__dict__.update(parts, _keys=None, _whole=None, built_at=user_line())
         pipe.next_epoch_is(0)
         return pipe
 
@@ -187,6 +194,8 @@ class DBPipe(Source):
 
     def row_keys(self) -> Span:
         """Return the keys of the rows, in order; the snapshot, read when first needed."""
+        if self._whole is not None:
+            return self._whole.row_keys()
         if self._keys is None:
             with self._asking("reading the keys") as connection:
                 self._keys = self._read_keys(connection)
@@ -208,7 +217,9 @@ class DBPipe(Source):
             first, last = self._integers([first, last]).tolist()
             if last - first + 1 == count:
                 return range(first, last + 1)
-        result = connection.execute(self._found(self._statement(self._key)))
+        return self._integers_of(connection.execute(self._found(self._statement(self._key))))
+
+    def _integers_of(self, result: sa.CursorResult[Any]) -> Positions:
         parts = [np.empty(0, dtype=np.int64)]
         while part := result.fetchmany(_ROWS_AT_A_TIME):
             (keys,) = zip(*part, strict=True)
@@ -256,6 +267,33 @@ class DBPipe(Source):
             return message
         order = np.argsort(found)
         return message.take(order[np.searchsorted(found, wanted, sorter=order)])
+
+    def narrowed(self, columns: Sequence[str]) -> DBPipe:
+        """Return a source of the same snapshot that reads only the named columns."""
+        wanted = tuple(name for name in self._columns if name in set(columns))
+        if wanted == self._columns or not wanted:
+            return self
+        pipe = self._changed(_columns=wanted)
+        pipe.__dict__.update(_whole=self._whole or self, built_at=self.built_at)
+        return pipe
+
+    def find(self, expression: Expression, mask: Mask) -> Positions | None:  # noqa: ARG002
+        """Return the places in the snapshot of the rows for which an expression is true, found by the database.
+
+        None for what the database does not compare as we do: arithmetic, two columns, dates that something else wrote.
+        """
+        if not self.random_access or not set(expression.columns) <= set(self._columns):
+            return None
+        key = self._layout.table.c[self._key]
+        with self._asking("finding rows") as connection:
+            condition = to_sql(expression, self._layout, dialect=connection.dialect.name)
+            if condition is None:
+                return None
+            found = self._integers_of(connection.execute(self._statement(self._key).where(condition).order_by(key)))
+        keys = self.row_keys()
+        if isinstance(keys, range):
+            return found[(found >= keys.start) & (found < keys.stop)] - keys.start
+        return np.flatnonzero(np.isin(keys, found))
 
     def _keys_at(self, rows: Span) -> Positions:
         keys = self.row_keys()

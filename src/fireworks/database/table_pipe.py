@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Literal, Self, final
+from typing import TYPE_CHECKING, Any, Literal, Self, final
 
 import numpy as np
 import pandas as pd
@@ -32,6 +32,11 @@ from fireworks.database.values import encode, require_comparable
 from fireworks.errors import ColumnNotFoundError, ColumnValueError, DatabaseError, SchemaMismatchError, did_you_mean
 from fireworks.message import Message, Schema
 from fireworks.message.index import Rows
+
+if TYPE_CHECKING:
+    import pyarrow.compute as pc
+
+    from fireworks.core.expressions import Expression
 
 _INSERTED_ROWS = 1024
 _DELETED_VALUES = 900  # SQLite before 3.32 takes 999 parameters
@@ -259,7 +264,9 @@ class TablePipe(Source):
         """
         return DBPipe(self.name, self._database, columns, order_by=order_by, descending=descending)
 
-    def filter(self, predicate: Callable[[Message], Any] | str, *comparison: Any) -> Pipe:
+    def filter(
+        self, predicate: Callable[[Message], Any] | Expression | pc.Expression | str, *comparison: Any
+    ) -> Pipe:
         """Query the table for some of its rows; see `DBPipe.filter`."""
         return self.query().filter(predicate, *comparison)
 

@@ -244,7 +244,8 @@ def operand(name: str, column_type: ColumnType, value: Any, *, where: str, is_on
     if column_type.kind in {"integer", "integer tensor", "bool", "automatic key", "float"} and isinstance(
         plain, numbers.Real
     ):
-        rounds = column_type.kind == "float" and not is_one_of_many and not isinstance(value, np.generic)
+        has_point = isinstance(plain, float) and not isinstance(value, np.generic)  # an integer is exact everywhere
+        rounds = column_type.kind == "float" and has_point and not is_one_of_many
         return _number(column_type, plain) if rounds else _fitting(plain)
     if column_type.kind == "text" and isinstance(plain, str):
         return plain

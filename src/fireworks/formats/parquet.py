@@ -55,10 +55,10 @@ def read_parquet(path: str | Path, columns: str | Sequence[str] | None = None) -
         reader = pq.ParquetFile(file, page_checksum_verification=True)
         wanted = check_columns(columns, reader.schema_arrow.names, where=where)
         table = reader.read() if columns is None else reader.read(columns=wanted).select(wanted)
-        return Message(columns_of_table(_as_written(table, reader.metadata.metadata or {})))
+        return Message(columns_of_table(as_written(table, reader.metadata.metadata or {})))
 
 
-def _as_written(table: Any, metadata: dict[bytes, bytes]) -> Any:
+def as_written(table: Any, metadata: dict[bytes, bytes]) -> Any:
     """Return the table with the types that Arrow notes and doesn't restore itself: seconds, categories of numbers."""
     if _SCHEMA not in metadata:
         return table

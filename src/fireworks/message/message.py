@@ -247,8 +247,13 @@ class Message(Exchange, PandasMethods):
             ([0, 2, 4], ['x'])
         """
         result = Message._of(dict(self._columns), self._num_rows)
+        stored = result._columns
         for name, value in columns.items():
-            result[name] = value(result) if callable(value) else value
+            column = _columns.as_column(name, value(result) if callable(value) else value)
+            if column.shape[0] == self._num_rows and stored:
+                stored[name] = column  # what a pipeline does in every batch, without another call
+            else:
+                result[name] = column
         return result
 
     def pipe(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast, final
 
 import numpy as np
 
+from fireworks._internal.lazy import load
 from fireworks.core.chunk import Chunk, Span, recut
 from fireworks.core.expressions import Expression, parse
 from fireworks.core.expressions import comparison as column_comparison
@@ -46,14 +47,14 @@ class Filter(RowStage):
 
     Null and NaN are unknown, in every way of writing it: what is compared or computed with them is unknown too, and a row
     is kept only where the whole is true. So ``!=`` and ``not in`` drop null. Division by zero is unknown. Integers are
-    exact; a number of the text is brought to the precision of a column of floats; ``/`` of integers is a float, ``//`` and
-    ``%`` round down, as in Python.
+    exact, whatever their size. A single number with a point is brought to the precision of the column that it is compared
+    with, so that ``x == 0.1`` finds 0.1 in float32. ``/`` of integers is a float, ``//`` and ``%`` round down, as in Python.
 
     Args:
         input: Rows or batches.
         predicate: One of four. A text: ``"label >= 0 and not (word in ['a', 'b'] or x is null)"``; see `parse`. The name
             of a column, with ``comparison``. A function from a message to one boolean per row. Or an expression of
-            ``pyarrow.compute``.
+            ``pyarrow.compute``, to which NaN is null too; its ``isin`` alone calls null no member, so ``~isin`` keeps it.
         comparison: With a column: an operator and its values, ``("x", "between", 1, 3)``; see `condition`.
 
     Raises:
@@ -85,7 +86,7 @@ class Filter(RowStage):
             require_columns(self.upstream, self.expression.columns, who="filter")
             self._predicate, self._text = from_expression(self.expression), str(self.expression)
         elif _is_arrow(predicate) and not comparison:
-            self._predicate, self._text = from_arrow(cast("pc.Expression", predicate)), str(predicate)
+            self._predicate, self._text = from_arrow(cast("pc.Expression", predicate)), " ".join(str(predicate).split())
         elif callable(predicate) and not comparison:
             self._text = function_name(predicate)
             self._predicate = from_function(predicate, who="filter")
@@ -126,6 +127,11 @@ class Filter(RowStage):
 
         ``flow`` is the input's, as it was when this filter was put on it: a live table gives another each time.
         """
+        if self.expression is not None:  # the source may know, or the pass may read less
+            known = load("plan.optimise.found")(flow, self.expression, self._predicate, num_items)
+            if known is not None:
+                return cast("Positions", known)
+            flow = load("plan.optimise.for_finding")(flow, self.expression)
         start, found = 0, []
         run = Run(0)
         for number, block in enumerate(recut(flow.pieces(range(num_items), run), block_rows(flow.base.row_bytes))):

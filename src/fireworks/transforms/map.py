@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any, final
 
 from torch import nn
@@ -104,8 +103,11 @@ class Map(RowStage):
     def compute(self, chunk: Chunk, run: Run, block: int) -> Chunk:
         arguments = () if self.seed is None else (block_generator(self.seed, self.stage, run.epoch, block),)
         # A module here is a part of the data: the same each time, and no gradients.
-        with evaluating(self.function) if isinstance(self.function, nn.Module) else nullcontext():
-            result = call(self.function, chunk.message, *arguments, who=self.describe())
+        if isinstance(self.function, nn.Module):
+            with evaluating(self.function):
+                result = call(self.function, chunk.message, *arguments, who=self)
+        else:
+            result = call(self.function, chunk.message, *arguments, who=self)
         message = self.checked(result, len(chunk.rows))
         run.book.require_same_columns(self, message, block)
         return Chunk(message, chunk.rows)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, final
 
+import numpy as np
+import pandas as pd
 import torch
+from pandas.arrays import NumpyExtensionArray
 
 from fireworks._internal.lazy import load
 from fireworks._internal.seeds import block_generator, check_seed
@@ -18,9 +22,9 @@ from fireworks.core.workers import PROCESS, THREAD, check_workers
 from fireworks.errors import StageResultError
 from fireworks.message import Message
 from fireworks.message.build import columns_of_rows
-from fireworks.message.columns import Column, field_of
+from fireworks.message.columns import Column, as_column, field_of
 from fireworks.message.conversion.exact import MisfitError
-from fireworks.message.conversion.kinds import NoConversionError, cells_of
+from fireworks.message.conversion.kinds import NoConversionError, cells_of, object_array
 from fireworks.message.conversion.retype import retype
 from fireworks.transforms.map import function_name
 
@@ -33,8 +37,8 @@ class MapRows(RowStage):
     other columns Python's and pandas' values, with None for null. It returns the new row: a mapping of values, such as
     ``{**row, "z": 1}``, or a message of one row. It may change the dict, but no tensor in place.
 
-    A column that keeps its name keeps its type, where the new values fit it exactly. Other values become what pandas makes
-    of them, and must be of one type in all blocks: write ``float(…)`` where some would be integers. An empty batch, of
+    A column that keeps its name keeps its type, where the new values are of that kind and fit. Other values become what
+    pandas makes of them, and must be of one type in all blocks: write ``float(…)`` where some would be integers. An empty batch, of
     which the function sees nothing, keeps the columns that it has.
 
     Args:
@@ -84,8 +88,8 @@ class MapRows(RowStage):
         self.stage = stage_name(self.upstream, "map_rows", name)
         self.on_error = check_on_error(on_error, who="map_rows")
         self._named = "" if name is None else f", name={name!r}"
-        self.workers = check_workers(workers, backend, retries, who="map_rows")
-        if self.workers is not None and self.workers.backend == PROCESS:
+        self.staff = check_workers(workers, backend, retries, who="map_rows")
+        if self.staff is not None and self.staff.backend == PROCESS:
             load("parallel.shipping.require_picklable")(self)
 
     @property
@@ -109,7 +113,8 @@ class MapRows(RowStage):
         arguments = () if self.seed is None else (block_generator(self.seed, self.stage, run.epoch, block),)
         result = call(self._mapped, chunk.message, *arguments, who=self.describe())
         message = self.checked(result, len(chunk.rows))
-        run.book.require_same_columns(self, message, block)
+        if len(message):
+            run.book.require_same_columns(self, message, block)
         return Chunk(message, chunk.rows)
 
     def _mapped(self, rows: Message, *arguments: torch.Generator) -> Message:
@@ -124,7 +129,10 @@ class MapRows(RowStage):
                     f"{number} rows later; return the same columns, in one order, for every row."
                 )
         made = columns_of_rows(results, where=self.describe())
-        return Message._of({name: _kept_type(name, column, rows) for name, column in made.items()}, len(rows))
+        if not isinstance(first, Message):
+            for name in made.keys() & set(rows.columns):
+                made[name] = _kept_type(made[name], rows.raw(name), [result[name] for result in results])
+        return Message._of(made, len(rows))
 
     def _one(self, result: object) -> Any:
         """Return a function's result, if it is a row."""
@@ -157,11 +165,32 @@ def _text(row: Message | Mapping[str, Any]) -> str:
     return f"a {'message' if isinstance(row, Message) else 'mapping'} of {list(row.keys())}"
 
 
-def _kept_type(name: str, column: Column, rows: Message) -> Column:
-    """Return a new column in the type that the old one had, if nothing is lost."""
-    if name not in rows or isinstance(column, torch.Tensor) or isinstance(rows.raw(name), torch.Tensor):
+def _kept_type(column: Column, old: Column, values: list[Any]) -> Column:
+    """Return a new column in the type that the old one had, where its values are of that kind and fit."""
+    if isinstance(column, torch.Tensor) or isinstance(old, torch.Tensor) or not _are_of_kind(values, old.dtype):
         return column
     try:
-        return retype(column, field_of(name, rows.raw(name)))
+        return retype(as_column("", NumpyExtensionArray(object_array(values))), field_of("", old))
     except (MisfitError, NoConversionError):
         return column
+
+
+def _are_of_kind(values: list[Any], dtype: Any) -> bool:
+    """Tell whether Python's values are of the kind that a type holds: 1.0 is no integer, nor is True."""
+    if isinstance(dtype, pd.CategoricalDtype):
+        dtype = dtype.categories.dtype
+    kinds = _KINDS.get(dtype.kind) if not isinstance(dtype, pd.StringDtype) else (str,)
+    known = [value for value in values if not (value is None or value is pd.NaT or value is pd.NA)]
+    return kinds is None or all(
+        isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool)) for value in known
+    )
+
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "b": (bool, np.bool_),
+    "i": (int, np.integer),
+    "u": (int, np.integer),
+    "f": (float, np.floating),
+    "M": (dt.datetime, np.datetime64),
+    "m": (dt.timedelta, np.timedelta64),
+}

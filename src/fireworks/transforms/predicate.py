@@ -85,7 +85,7 @@ def _in_arrow(expression: pc.Expression, rows: Message) -> Mask:
             f"filter: the expression '{expression}' is {answer.type}, not true or false, and a filter keeps the rows for "
             "which something is true; compare it: expression > 0."
         )
-    return np.asarray(answer.fill_null(value=False).to_numpy(zero_copy_only=False), dtype=bool)
+    return np.asarray(answer.fill_null(fill_value=False).to_numpy(), dtype=bool)
 
 
 def _arrow_columns(rows: Message) -> list[tuple[str, Any]]:

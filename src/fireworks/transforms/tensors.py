@@ -32,9 +32,13 @@ class Tensors(RowStage):
     Args:
         input: Rows or batches.
         columns: Names; none for all columns.
+        dtype: A floating type for the floating columns, in place of torch's default when the pipe is built; they are
+            rounded to it. For integer types, and without rounding, see `Cast`.
         device: Where the tensors go; None leaves them where they are.
+        non_blocking: Let a copy from pinned memory go on while Python does.
 
     Raises:
+        TypeError: ``dtype`` is no floating type of torch.
         ColumnTypeError: a column holds text, dates or objects.
         ColumnValueError: a column holds a null, or lists of several lengths; the error names the rows.
         ColumnNotFoundError: a name is not there.
@@ -48,12 +52,25 @@ class Tensors(RowStage):
 
     on_grid: ClassVar[bool] = False
 
-    def __init__(self, input: Pipe, *columns: str, device: torch.device | str | None = None) -> None:
+    def __init__(
+        self,
+        input: Pipe,
+        *columns: str,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+        non_blocking: bool = False,
+    ) -> None:
         super().__init__(input)
         require_columns(self.upstream, columns, who="tensors")
+        if dtype is not None and not getattr(dtype, "is_floating_point", False):
+            raise TypeError(
+                f"tensors: dtype is for the floating columns, so it must be a floating type such as torch.float16; got "
+                f"{dtype!r:.60}. For other types write .cast(column={dtype!r:.60})."
+            )
         self.columns = columns
         self.device = None if device is None else torch.device(device)
-        self.floating = torch.get_default_dtype()
+        self.floating = torch.get_default_dtype() if dtype is None else dtype
+        self.non_blocking = non_blocking
 
     @property
     def known_columns(self) -> list[str] | None:
@@ -76,7 +93,8 @@ class Tensors(RowStage):
     def _convert(self, name: str, column: Column, rows: Positions) -> torch.Tensor:
         _refuse_missing(name, column, rows)
         tensor = as_tensor(name, column, where="tensors", rows=rows, remedy=_REMEDY)
-        return tensor.to(device=self.device, dtype=self.floating if tensor.is_floating_point() else None)
+        dtype = self.floating if tensor.is_floating_point() else None
+        return tensor.to(device=self.device, dtype=dtype, non_blocking=self.non_blocking)
 
 
 def _refuse_missing(name: str, column: Column, rows: Positions) -> None:

@@ -106,7 +106,7 @@ def columns_of_table(table: Any, *, share: bool = False) -> dict[str, Column]:
         ColumnValueError: a note was written by a newer version of fireworks, or is damaged.
     """
     stored: dict[str, Column] = {}
-    for name, position in _named(table.schema):
+    for name, position in named_columns(table.schema):
         if name in stored:
             raise ColumnTypeError(
                 f"Message: the Arrow table has {name!r} twice, among its columns or its index; rename one."
@@ -122,7 +122,7 @@ def columns_of_table(table: Any, *, share: bool = False) -> dict[str, Column]:
     return stored
 
 
-def _named(schema: Any) -> list[tuple[str, int]]:
+def named_columns(schema: Any) -> list[tuple[str, int]]:
     """Return names and positions of the columns; an index that pandas noted comes first, by the rule for frames."""
     levels = [level for level in (schema.pandas_metadata or {}).get("index_columns", ()) if level in schema.names]
     unnamed = [level for level in levels if level.startswith("__index_level_")]

@@ -1,0 +1,250 @@
+"""Each item of one component: what `Concat`, `Mix` and `Cycle` run.
+
+The base is the rows of the components one after the other, before their row stages. Orders over it say whose row stands
+where; behind all orders, the row stages of each component run on its own rows, which are then put back in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from fireworks.core.chunk import Chunk, Span, groups, join
+from fireworks.core.flow import Barrier, Base, Flow, read_rows
+from fireworks.core.junction import Junction
+from fireworks.core.run import Run
+from fireworks.core.stages import RAISE, RowStage
+from fireworks.errors import SchemaMismatchError
+from fireworks.junctions.assorted import COLUMN, Assorted, assorted, no_rows, of_one
+from fireworks.junctions.side_by_side import require_same_items
+from fireworks.message import Message, concat
+from fireworks.message.columns import Positions
+
+Kinds = dict[str, tuple[Any, ...]]
+
+
+def check_alike(junction: Junction) -> None:
+    """Check that all components give the same columns, as far as that is known before anything runs.
+
+    Raises:
+        TypeError: some components give rows and some give batches.
+        SchemaMismatchError: a component lacks a column, or has one of another type.
+    """
+    require_same_items(junction)
+    who, components = type(junction).__name__, junction.components
+    known = {name: component.known_columns for name, component in components.items()}
+    (first, *_), seen = components, [name for name in components if known[name] is not None]
+    for name in seen[1:]:
+        _require_same_names(who, seen[0], known[seen[0]] or [], name, known[name] or [])
+    nothing = {name: _without_reading(component.flow) for name, component in components.items()}
+    kinds = {name: _kinds_of(message) for name, message in nothing.items() if message is not None}
+    if first in kinds:
+        for name, kind in kinds.items():
+            require_alike(who, first, kinds[first], name, kind)
+
+
+def known_columns(junction: Junction) -> list[str] | None:
+    """Return the columns of the first component, where those of all are known."""
+    known = [component.known_columns for component in junction.components.values()]
+    return None if None in known else known[0]
+
+
+def _without_reading(flow: Flow) -> Message | None:
+    """Return a message without rows of what a flow gives, where no function has to run for it."""
+    while not flow.stages:
+        if not isinstance(flow.base, Barrier):
+            message = flow.base.no_rows() if flow.base.is_indexable else Message()
+            return message if message.columns and COLUMN not in message.columns else None
+        flow = flow.base.flow
+    return None
+
+
+def _kinds_of(message: Message) -> Kinds:
+    return {
+        name: (column.dtype, tuple(column.shape[1:]), column.device)
+        if isinstance(column, torch.Tensor)
+        else (column.dtype,)
+        for name, column in message._columns.items()
+    }
+
+
+def _require_same_names(who: str, first: str, there: list[str], name: str, here: list[str]) -> None:
+    if set(there) == set(here):
+        return
+    lacks = [column for column in there if column not in here]
+    extra = [column for column in here if column not in there]
+    both = " and " if lacks and extra else ""
+    raise SchemaMismatchError(
+        f"{who}: components must have the same columns; {name!r} {f'lacks {lacks}' if lacks else ''}{both}"
+        f"{f'alone has {extra}' if extra else ''}, compared with {first!r}. Select or rename columns, or add one with map."
+    )
+
+
+def require_alike(who: str, first: str, there: Kinds, name: str, here: Kinds) -> None:
+    """Raise a SchemaMismatchError that names the component and the column where two differ."""
+    _require_same_names(who, first, list(there), name, list(here))
+    for column, kind in there.items():
+        if here[column] != kind:
+            raise SchemaMismatchError(
+                f"{who}: column {column!r} is {_text(here[column])} in {name!r} and {_text(kind)} in {first!r}; "
+                "bring them to one type first, as with cast."
+            )
+
+
+def _text(kind: tuple[Any, ...]) -> str:
+    if len(kind) == 1:
+        return str(kind[0])
+    dtype, shape, device = kind
+    on = "" if device.type == "cpu" else f" on {device}"
+    return f"{str(dtype).removeprefix('torch.')}{list(shape) if shape else ''} tensor{on}"
+
+
+class End(Base):
+    """The items of the components one after the other, before their row stages."""
+
+    def __init__(self, junction: Junction, flows: list[Flow]) -> None:
+        self._junction, self._flows = junction, flows
+        self.is_batched = flows[0].is_batched
+        self.is_indexable = all(flow.is_indexable for flow in flows)
+
+    @property
+    def row_bytes(self) -> int:
+        return max(flow.base.row_bytes for flow in self._flows)
+
+    def lengths(self) -> list[int]:
+        """Return how many items each component has.
+
+        Raises:
+            UnknownLengthError: one is a stream.
+        """
+        return [flow.num_items() for flow in self._flows]
+
+    def num_items(self) -> int:
+        return sum(self.lengths())
+
+    def _starts(self) -> Positions:
+        return np.cumsum([0, *self.lengths()])
+
+    def num_rows(self, span: Span, epoch: int) -> int:
+        if not self.is_batched:
+            return len(span)
+        return sum(self._flows[number].num_rows_of(part, epoch) for number, part, _ in self._shared_out(span))
+
+    def no_rows(self) -> Message:
+        return no_rows(len(self._flows)).message
+
+    def _shared_out(self, span: Span) -> Iterator[tuple[int, Span, Positions | None]]:
+        """Yield, for each component with items in a span, its positions and their places in the span, None for a run."""
+        starts = self._starts()
+        if isinstance(span, range):
+            for number, (start, stop) in enumerate(zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True)):
+                part = range(max(span.start, start) - start, min(span.stop, stop) - start)
+                if part:
+                    yield number, part, None
+            return
+        owner = np.searchsorted(starts, span, side="right") - 1
+        for number in np.unique(owner).tolist():
+            places = np.flatnonzero(owner == number)
+            yield number, span[places] - starts[number], places
+
+    def pieces(self, span: Span, run: Run) -> Iterator[Chunk]:
+        if isinstance(span, range):
+            starts = self._starts()
+            for number, part, _ in self._shared_out(span):
+                done = int(starts[number]) + part[0]
+                for chunk in self._flows[number].pieces(part, run):
+                    count = 1 if self.is_batched else len(chunk.rows)
+                    rows = chunk.rows if self.is_batched else np.arange(done, done + count, dtype=np.int64)
+                    yield of_one(number, chunk, rows)
+                    done += count
+        elif self.is_batched:
+            yield from self._scattered_batches(span, run)
+        else:
+            for group in groups(span, read_rows(self.row_bytes)):
+                yield self._scattered_rows(group, run)
+
+    def _scattered_batches(self, span: Span, run: Run) -> Iterator[Chunk]:
+        found: dict[int, Chunk] = {}
+        for number, part, places in self._shared_out(span):
+            wanted = range(len(part)) if places is None else places
+            for place, chunk in zip(wanted, self._flows[number].pieces(part, run), strict=True):
+                found[int(place)] = of_one(number, chunk, chunk.rows)
+        for place in range(len(span)):
+            yield found[place]
+
+    def _scattered_rows(self, span: Span, run: Run) -> Chunk:
+        parts: list[tuple[int, Chunk]] = []
+        part, place = np.zeros(len(span), dtype=np.int64), np.zeros(len(span), dtype=np.int64)
+        for number, positions, places in self._shared_out(span):
+            wanted = slice(None) if places is None else places
+            part[wanted] = len(parts)
+            place[wanted] = np.arange(len(positions))
+            parts.append((number, join(list(self._flows[number].pieces(positions, run)))))
+        return assorted(parts, part, place, np.asarray(span, dtype=np.int64))
+
+
+class Sorted(RowStage):
+    """Runs the row stages of each component on its own rows, then puts the rows back in order."""
+
+    def __init__(self, junction: Junction, flows: Mapping[str, Flow]) -> None:
+        super().__init__(None)
+        self._junction, self._flows = junction, dict(flows)
+        stages = [stage for flow in flows.values() for stage in flow.stages]
+        self.on_grid = any(stage.on_grid for stage in stages)  # type: ignore[misc]
+        self.drops_rows = any(stage.drops_rows or stage.on_error != RAISE for stage in stages)
+        self._columns = next(iter(junction.components.values())).known_columns
+        self._seen: tuple[str, Kinds] | None = None
+
+    def describe(self) -> str:
+        return self._junction.describe()
+
+    def transform(self, rows: Message) -> Message:
+        return self.process(Chunk(rows, np.arange(len(rows), dtype=np.int64)), Run(0), 0).message
+
+    def process(self, chunk: Chunk, run: Run, block: int) -> Chunk:
+        names, flows = list(self._flows), list(self._flows.values())
+        column = chunk.message.raw(COLUMN)
+        assert isinstance(column, Assorted)  # noqa: S101 (nothing else gives this column)
+        found: list[Message] = []
+        order: list[Positions] = []
+        for component, places, rows in column.by_component() if len(column) else []:
+            # A block number of its own for each component, so that two that share a seed draw independently.
+            part = flows[component].run_stages(rows, run, block * len(flows) + component)
+            found.append(self._alike(names[component], part.message))
+            order.append(places)
+            if len(column.parts) == 1 or len(places) == len(column):
+                rows_out = chunk.rows if len(part.rows) == len(chunk.rows) else part.rows
+                return Chunk(found[0], rows_out)
+        if not found:
+            return Chunk(self._nothing(), chunk.rows)
+        back = np.empty(len(column), dtype=np.int64)
+        back[np.concatenate(order)] = np.arange(len(column))
+        return Chunk(concat(found).take(back), chunk.rows)
+
+    def _nothing(self) -> Message:
+        return next((message for flow in self._flows.values() if (message := flow.no_rows()).columns), Message())
+
+    def _alike(self, name: str, message: Message) -> Message:
+        """Return the columns in the order of the first component; raise if they differ from what was seen before."""
+        kinds = _kinds_of(message)
+        if self._seen is None:
+            self._seen = name, kinds
+        elif self._seen[1] != kinds:
+            require_alike(type(self._junction).__name__, *self._seen, name, kinds)
+        if self._columns is not None and set(self._columns) == kinds.keys():
+            return message if list(kinds) == self._columns else message.select(*self._columns)
+        if list(kinds) != list(self._seen[1]):
+            raise SchemaMismatchError(
+                f"{type(self._junction).__name__}: {name!r} has the columns in the order {list(kinds)}, "
+                f"{self._seen[0]!r} in the order {list(self._seen[1])}; put select(…) behind one of them."
+            )
+        return message
+
+
+def lowered(junction: Junction, base: Callable[[Junction, list[Flow]], End]) -> tuple[End, Sorted]:
+    """Return the base and the row stage of a junction whose items are each of one component."""
+    flows = {name: component.flow for name, component in junction.components.items()}
+    return base(junction, [Flow(flow.base, flow.orders) for flow in flows.values()]), Sorted(junction, flows)
