@@ -26,8 +26,12 @@ import fireworks as fw
 
 BATCH = 256
 WARM_UP = 8  # batches; processes are there then
-GOALS = {"python in 2 processes / 1": 1.5, "hash in 2 threads / 1": 1.7, "step with prefetch / max(load, compute)": 1.15}
-LOOPS, BUFFER, MATRIX = 20_000, bytes(3_000_000), torch.randn(64, 64)
+GOALS = {
+    "python in 2 processes / 1": 1.5,
+    "hash in 2 threads / 1": 1.7,
+    "step with prefetch / max(load, compute)": 1.15,
+}
+LOOPS, BUFFER, MATRIX = 20_000, bytes(3_000_000), torch.randn(200, 200) / 14
 
 Batch = dict[str, torch.Tensor]
 Ways = dict[str, Callable[[], Iterable[Any]]]
@@ -113,7 +117,9 @@ def bare_batches(data: Batch) -> Iterator[dict[str, Any]]:
 
 def by_arrays(work: Python, batch: dict[str, Any]) -> dict[str, Any]:
     """What a bare process does: NumPy arrays travel as they are."""
-    return {name: column.numpy() for name, column in work.on({k: torch.from_numpy(v) for k, v in batch.items()}).items()}
+    return {
+        name: column.numpy() for name, column in work.on({k: torch.from_numpy(v) for k, v in batch.items()}).items()
+    }
 
 
 class OnArrays:
@@ -131,7 +137,9 @@ def by_pool(work: Python, data: Batch, workers: int) -> Iterator[Any]:
 
 
 def by_loader(work: Python, data: Batch, workers: int) -> Iterator[Any]:
-    yield from DataLoader(Batches(data, work.on), batch_size=None, num_workers=workers, multiprocessing_context="forkserver")
+    yield from DataLoader(
+        Batches(data, work.on), batch_size=None, num_workers=workers, multiprocessing_context="forkserver"
+    )
 
 
 def by_executor(work: Hash, data: Batch, workers: int) -> Iterator[Any]:
@@ -146,7 +154,7 @@ def per_batch(ways: Ways, rounds: int) -> dict[str, float]:
     for _ in range(rounds):
         for name, begin in ways.items():
             count, started = 0, 0.0
-            for count, _ in enumerate(begin(), start=1):  # noqa: B007
+            for count, _ in enumerate(begin(), start=1):
                 if count == WARM_UP:
                     started = time.perf_counter()
             found[name].append((time.perf_counter() - started) / (count - WARM_UP))
@@ -211,7 +219,9 @@ def show(title: str, found: dict[str, float]) -> None:
 def goal(name: str, value: float, *, at_most: bool = False) -> None:
     target = GOALS[name]
     reached = value <= target if at_most else value >= target
-    print(f"goal {name}: {value:.2f} ({'at most' if at_most else 'at least'} {target}; {'reached' if reached else 'NOT reached'})")
+    print(
+        f"goal {name}: {value:.2f} ({'at most' if at_most else 'at least'} {target}; {'reached' if reached else 'NOT reached'})"
+    )
 
 
 def main() -> None:

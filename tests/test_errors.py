@@ -7,12 +7,20 @@ import traceback
 import pytest
 
 from fireworks import errors
-from fireworks.errors import ColumnNotFoundError, ExpressionError, FireworksError, did_you_mean
+from fireworks.errors import (
+    BranchBehindError,
+    ColumnNotFoundError,
+    DryRunError,
+    ExpressionError,
+    FireworksError,
+    WorkerDiedError,
+    did_you_mean,
+)
 
 CLASSES = [
     value
     for value in vars(errors).values()
-    if inspect.isclass(value) and issubclass(value, Exception) and value is not FireworksError
+    if inspect.isclass(value) and issubclass(value, FireworksError) and value is not FireworksError
 ]
 
 
@@ -21,7 +29,12 @@ def made(kind):
         return kind("labels", available=["label", "text"], where="Message")
     if kind is ExpressionError:
         return kind("filter: expected a column or a value; got the end.", "x > 1\n and y >", 13)
-    return kind("batch: num_rows must be at least 1; got 0.")
+    facts = {
+        BranchBehindError: {"ahead": 0, "behind": 1, "num_rows": 10},
+        DryRunError: {"report": None},
+        WorkerDiedError: {"stage": "Map(f)", "rows": [3], "exit_code": -9},
+    }
+    return kind("batch: num_rows must be at least 1; got 0.", **facts.get(kind, {}))
 
 
 def raised(error):
@@ -32,19 +45,20 @@ def raised(error):
 
 
 def test_the_drawing_lists_exactly_the_classes_there_are_with_what_they_are():
-    drawing = re.findall(r"^[├└]── (\w+) \((\w+)\) +\S", errors.__doc__, flags=re.MULTILINE)
-    assert drawing == [(kind.__name__, kind.__bases__[1].__name__) for kind in CLASSES]
+    drawing = re.findall(r"^[├└]── (\w+) \(([\w, ]+)\) +\S", errors.__doc__, flags=re.MULTILINE)
+    assert drawing == [(kind.__name__, ", ".join(base.__name__ for base in kind.__bases__[1:])) for kind in CLASSES]
     assert errors.__doc__.count("──") == len(CLASSES)
 
 
 @pytest.mark.parametrize("kind", CLASSES)
 class TestEveryError:
     def test_it_is_a_fireworks_error_and_the_builtin_that_people_catch(self, kind):
-        ours, builtin = kind.__bases__
+        ours, *builtins = kind.__bases__
         assert ours is FireworksError
-        assert builtin.__module__ == "builtins"
-        with pytest.raises(builtin):
-            raise made(kind)
+        for builtin in builtins:
+            assert builtin.__module__ == "builtins"
+            with pytest.raises(builtin):
+                raise made(kind)
         with pytest.raises(FireworksError):
             raise made(kind)
 

@@ -84,7 +84,9 @@ def threads_of_torch(rows):
 
 def look_around(rows):
     place = os.environ.get("FIREWORKS_TEST_SETTING", "")
-    return rows.assign(setting=[place] * len(rows), directory=[os.getcwd()] * len(rows), f=torch.ones(len(rows)) / 3)
+    return rows.assign(
+        setting=[place] * len(rows), directory=[str(Path.cwd())] * len(rows), f=torch.ones(len(rows)) / 3
+    )
 
 
 def draw_without_seed(rows):

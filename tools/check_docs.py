@@ -25,6 +25,13 @@ SECTIONS = {
     "Data": ["fireworks.message"],
     "Sources": ["fireworks.formats", "fireworks.database", "fireworks.core.source"],
     "Pipes": ["fireworks.transforms", "fireworks.order", "fireworks.core.iterator"],
+    "Plans, workers and other loaders": [
+        "fireworks.parallel",
+        "fireworks.plan",
+        "fireworks.core.budget",
+        "fireworks.core.iterable_dataset",
+        "fireworks.core.map_dataset",
+    ],
     "Junctions": ["fireworks.junctions", "fireworks.core.junction"],
     "Roles, to be subclassed": ["fireworks.core.pipe", "fireworks.core.stages", "fireworks.core.recursion"],
     "Models and training": ["fireworks.core", "fireworks.training"],

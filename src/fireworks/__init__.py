@@ -12,9 +12,11 @@ from fireworks._version import __version__
 
 if TYPE_CHECKING:
     from fireworks.core.budget import memory_budget
+    from fireworks.core.iterable_dataset import PipeIterableDataset
     from fireworks.core.iterator import AtEpoch, PipeIterator
     from fireworks.core.junction import Junction
     from fireworks.core.links import link
+    from fireworks.core.map_dataset import PipeDataset
     from fireworks.core.model import Model
     from fireworks.core.pipe import Pipe
     from fireworks.core.recursion import recursive
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from fireworks.junctions.feedback import Feedback
     from fireworks.junctions.join import Join
     from fireworks.junctions.mix import Mix
+    from fireworks.junctions.replay import Replay
     from fireworks.junctions.switch import Switch
     from fireworks.junctions.zip import Zip
     from fireworks.message import Field, Message, Schema, TensorArray, TensorDtype, concat
@@ -43,9 +46,12 @@ if TYPE_CHECKING:
     from fireworks.plan.switch import optimisation
     from fireworks.training.trainer import Trainer
     from fireworks.transforms.batch import Batch
+    from fireworks.transforms.bucket import Bucket
     from fireworks.transforms.cast import Cast
     from fireworks.transforms.drop import Drop
+    from fireworks.transforms.enumerate import Enumerate
     from fireworks.transforms.filter import Filter
+    from fireworks.transforms.flatten import Flatten
     from fireworks.transforms.gradients import Gradients
     from fireworks.transforms.hooked import Hooked
     from fireworks.transforms.label import Label
@@ -54,27 +60,36 @@ if TYPE_CHECKING:
     from fireworks.transforms.map_rows import MapRows
     from fireworks.transforms.normalize import Normalize
     from fireworks.transforms.one_hot import OneHot
+    from fireworks.transforms.pad import Pad
+    from fireworks.transforms.rebatch import Rebatch
     from fireworks.transforms.rename import Rename
     from fireworks.transforms.repeat import Repeat
     from fireworks.transforms.select import Select
+    from fireworks.transforms.skip import Skip
+    from fireworks.transforms.slice import Slice
     from fireworks.transforms.take import Take
     from fireworks.transforms.tap import Tap
     from fireworks.transforms.tensors import Tensors
+    from fireworks.transforms.unbatch import Unbatch
+    from fireworks.transforms.window import Window
 
 # name -> the module that defines it
 _PUBLIC = {
     "AtEpoch": "fireworks.core.iterator",
     "Batch": "fireworks.transforms.batch",
     "Branch": "fireworks.junctions.branch",
+    "Bucket": "fireworks.transforms.bucket",
     "Cast": "fireworks.transforms.cast",
     "Concat": "fireworks.junctions.concat",
     "Cycle": "fireworks.junctions.cycle",
     "DBPipe": "fireworks.database",
     "Drop": "fireworks.transforms.drop",
+    "Enumerate": "fireworks.transforms.enumerate",
     "Experiment": "fireworks.experiment",
     "Feedback": "fireworks.junctions.feedback",
     "Field": "fireworks.message",
     "Filter": "fireworks.transforms.filter",
+    "Flatten": "fireworks.transforms.flatten",
     "Gradients": "fireworks.transforms.gradients",
     "Hooked": "fireworks.transforms.hooked",
     "IterableSource": "fireworks.formats.memory",
@@ -91,20 +106,27 @@ _PUBLIC = {
     "Normalize": "fireworks.transforms.normalize",
     "OneHot": "fireworks.transforms.one_hot",
     "OrderStage": "fireworks.core.stages",
+    "Pad": "fireworks.transforms.pad",
     "ParquetSource": "fireworks.formats.parquet_source",
     "Part": "fireworks.order.split",
     "Pipe": "fireworks.core.pipe",
+    "PipeDataset": "fireworks.core.map_dataset",
+    "PipeIterableDataset": "fireworks.core.iterable_dataset",
     "PipeIterator": "fireworks.core.iterator",
     "Prefetch": "fireworks.parallel.prefetch",
     "Progress": "fireworks.parallel.progress",
+    "Rebatch": "fireworks.transforms.rebatch",
     "Rename": "fireworks.transforms.rename",
     "Repeat": "fireworks.transforms.repeat",
+    "Replay": "fireworks.junctions.replay",
     "RowStage": "fireworks.core.stages",
     "Scaffold": "fireworks.core.state",
     "Schema": "fireworks.message",
     "Select": "fireworks.transforms.select",
     "SequenceSource": "fireworks.formats.memory",
     "Shuffle": "fireworks.order.shuffle",
+    "Skip": "fireworks.transforms.skip",
+    "Slice": "fireworks.transforms.slice",
     "Source": "fireworks.core.source",
     "Stateful": "fireworks.core.state",
     "Switch": "fireworks.junctions.switch",
@@ -116,6 +138,8 @@ _PUBLIC = {
     "Tensors": "fireworks.transforms.tensors",
     "Trainer": "fireworks.training.trainer",
     "Trial": "fireworks.experiment",
+    "Unbatch": "fireworks.transforms.unbatch",
+    "Window": "fireworks.transforms.window",
     "WithBudget": "fireworks.parallel.with_budget",
     "Zip": "fireworks.junctions.zip",
     "concat": "fireworks.message",
@@ -132,15 +156,18 @@ __all__ = [
     "AtEpoch",
     "Batch",
     "Branch",
+    "Bucket",
     "Cast",
     "Concat",
     "Cycle",
     "DBPipe",
     "Drop",
+    "Enumerate",
     "Experiment",
     "Feedback",
     "Field",
     "Filter",
+    "Flatten",
     "Gradients",
     "Hooked",
     "IterableSource",
@@ -157,20 +184,27 @@ __all__ = [
     "Normalize",
     "OneHot",
     "OrderStage",
+    "Pad",
     "ParquetSource",
     "Part",
     "Pipe",
+    "PipeDataset",
+    "PipeIterableDataset",
     "PipeIterator",
     "Prefetch",
     "Progress",
+    "Rebatch",
     "Rename",
     "Repeat",
+    "Replay",
     "RowStage",
     "Scaffold",
     "Schema",
     "Select",
     "SequenceSource",
     "Shuffle",
+    "Skip",
+    "Slice",
     "Source",
     "Stateful",
     "Switch",
@@ -182,6 +216,8 @@ __all__ = [
     "Tensors",
     "Trainer",
     "Trial",
+    "Unbatch",
+    "Window",
     "WithBudget",
     "Zip",
     "__version__",

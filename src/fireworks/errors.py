@@ -140,7 +140,7 @@ class BranchBehindError(FireworksError, RuntimeError):
 class DryRunError(FireworksError, RuntimeError):
     """A strict dry run found something; ``report`` says what."""
 
-    def __init__(self, text: str, *, report: Any) -> None:
+    def __init__(self, text: str, *, report: Any = None) -> None:
         self.report = report
         super().__init__(text)
 

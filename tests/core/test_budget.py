@@ -14,14 +14,24 @@ from fireworks.core.chunk import Chunk
 class TestNumbers:
     @pytest.mark.parametrize(
         ("text", "expected"),
-        [(1, 1), ("7", 7), ("2GB", 2 * 10**9), ("2 gb", 2 * 10**9), ("1.5MB", 1_500_000), ("64KiB", 65536), ("1TiB", 2**40)],
+        [
+            (1, 1),
+            ("7", 7),
+            ("2GB", 2 * 10**9),
+            ("2 gb", 2 * 10**9),
+            ("1.5MB", 1_500_000),
+            ("64KiB", 65536),
+            ("1TiB", 2**40),
+        ],
     )
     def test_text_and_ints(self, text, expected):
         assert check_bytes(text, where="here") == expected
 
     @pytest.mark.parametrize("value", [0, -1, "0GB", "GB", "2 GBs", "-1MB", 1.5, True, None])
     def test_what_is_no_number_of_bytes(self, value):
-        with pytest.raises(ValueError, match=r"here must be a number of bytes of at least 1, or a text such as '2GB'; got"):
+        with pytest.raises(
+            ValueError, match=r"here must be a number of bytes of at least 1, or a text such as '2GB'; got"
+        ):
             check_bytes(value, where="here")
 
     def test_a_chunk_has_those_of_its_columns_and_row_numbers(self):
@@ -45,6 +55,13 @@ class TestBudget:
         budget.give(10)
         assert passed.wait(20)
         thread.join()
+        assert budget.used_bytes == 70
+
+    def test_bytes_are_taken_only_if_they_fit(self):
+        budget = Budget(100)
+        assert budget.try_take(60)
+        assert not budget.try_take(60)
+        assert budget.used_bytes == 60
 
     def test_or_when_it_need_not_wait_any_more(self):
         budget, stopped = Budget(100), threading.Event()

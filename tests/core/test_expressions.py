@@ -74,6 +74,8 @@ class TestValue:
 
     def test_values_of_other_types_are_other_values(self):
         assert len({Value(1), Value(True), Value(1.0), Value(Decimal(1)), Value("1")}) == 5
+        assert Value(1) != Value(True)
+        assert Value(1) != Value(1.0)
         assert Value(1) != 1
 
     @pytest.mark.parametrize(

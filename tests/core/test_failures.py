@@ -304,3 +304,12 @@ class TestWhatAFunctionReturnsForLaterBlocks:
 
 def test_numbers_of_a_good_pipe_are_unchanged():
     assert numbers(table().map(double, on_error="raise")) == numbers(table().map(double))
+
+
+def test_a_block_without_rows_says_nothing_about_the_columns():
+    def only_some(rows):
+        return rows.assign(m=rows["n"] * 2) if len(rows) else rows.assign(m=[])
+
+    thinned = table().batch(5).filter("n > 7").map(only_some)
+    assert [len(batch) for batch in thinned] == [0, 2, 5, 5, 3]
+    assert [len(batch) for batch in table().batch(5).filter("n > 7").map(only_some, workers=2)] == [0, 2, 5, 5, 3]

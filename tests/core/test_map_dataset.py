@@ -100,7 +100,7 @@ class TestPipeDataset:
         assert copy[0] != dataset[0]
 
     def test_a_stream_is_refused(self):
-        with pytest.raises(NoRandomAccessError, match="as_dataset needs random access, and .* is a stream"):
+        with pytest.raises(NoRandomAccessError, match=r"as_dataset needs random access, and .* is a stream"):
             counting().as_dataset()
 
     def test_what_no_epoch_is(self):

@@ -628,3 +628,27 @@ class TestModes:
 def test_a_class_in_place_of_a_module_is_told():
     with pytest.raises(TypeError, match=r"expected a torch\.nn\.Module; got the class Linear; make one: Linear\(…\)"):
         fw.Model(torch.nn.Linear, in_columns=["x"], out_columns=["y"])
+
+
+def test_evaluating_from_several_threads_puts_each_module_back_once():
+    import threading
+
+    from fireworks.core.model import evaluating
+
+    module = torch.nn.Sequential(torch.nn.Dropout(), torch.nn.Dropout())
+    module[1].eval()
+    entered, leave = threading.Event(), threading.Event()
+
+    def stay():
+        with evaluating(module):
+            entered.set()
+            leave.wait(20)
+
+    thread = threading.Thread(target=stay)
+    with evaluating(module):
+        thread.start()
+        entered.wait(20)
+    assert not module.training  # the thread still has it
+    leave.set()
+    thread.join()
+    assert [module.training, module[0].training, module[1].training] == [True, True, False]

@@ -45,7 +45,10 @@ class TestStatefulDataLoader:
 class TestAccelerate:
     @pytest.fixture
     def prepare(self):
-        return pytest.importorskip("accelerate").Accelerator(cpu=True).prepare
+        accelerate = pytest.importorskip("accelerate")
+        # Its dispatcher, the default for iterable datasets, looks into batches and knows dicts and tensors only.
+        config = accelerate.DataLoaderConfiguration(dispatch_batches=False)
+        return accelerate.Accelerator(cpu=True, dataloader_config=config).prepare
 
     @pytest.mark.parametrize("workers", [0, 2])
     def test_an_iterable_dataset(self, prepare, workers):

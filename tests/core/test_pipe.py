@@ -227,3 +227,24 @@ class TestNoRows:
         pipe = EMPTY[name](stream)
         assert list(pipe) == []
         assert len(pipe.to_message()) == 0
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        table,
+        lambda: table().map(double).filter("n", ">", 9),
+        lambda: table().shuffle(seed=0).batch(4),
+        lambda: counting().map(double).batch(3),
+    ],
+)
+class TestAsFramesAndTables:
+    def test_a_data_frame_of_epoch_0_at_any_stage(self, make):
+        frame = make().to_pandas()
+        assert frame["n"].tolist() == numbers(make().at_epoch(0))
+        assert fw.Message(frame) == make().to_message()
+
+    def test_an_arrow_table_of_epoch_0_at_any_stage(self, make):
+        arrow = make().to_arrow()
+        assert arrow["n"].to_pylist() == numbers(make().at_epoch(0))
+        assert fw.Message(arrow) == make().to_message()

@@ -29,7 +29,7 @@ def in_worker(epochs):
 
 def test_without_workers_it_counts():
     epochs = SharedEpoch()
-    assert [epochs.begin(), epochs.begin(), epochs.next] == [0, 1, 2]
+    assert [epochs.begin(), epochs.begin(), epochs.upcoming] == [0, 1, 2]
 
 
 def test_all_workers_of_a_pass_begin_the_same_epoch(as_worker):
@@ -47,10 +47,20 @@ def test_workers_that_stay_go_on_together_even_if_one_is_late(as_worker):
     first, second = in_worker(epochs), in_worker(epochs)
     as_worker(0, 5)
     begun = [first.begin(), first.begin()]
-    epochs.next = 9
+    epochs.upcoming = 9
     begun.append(first.begin())
     as_worker(1, 5)
     assert [second.begin(), second.begin(), second.begin()] == begun == [0, 1, 9]
+
+
+def test_a_worker_that_is_quick_does_not_join_the_pass_before(as_worker, monkeypatch):
+    epochs = SharedEpoch()
+    for worker in (0, 1):
+        as_worker(worker, 5)
+        in_worker(epochs).begin()
+    monkeypatch.setattr(shared_epoch, "_WAIT_S", 0.01)
+    with pytest.raises(RuntimeError, match="worker 0 has not begun"):  # the next pass, of workers with the same seed
+        in_worker(epochs).begin()
 
 
 def test_old_passes_make_room(as_worker):
@@ -86,8 +96,8 @@ def test_more_workers_than_there_is_room_for(as_worker):
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda epochs: pickle.loads(pickle.dumps(epochs))])
 def test_a_copy_counts_by_itself_in_memory_that_its_workers_share(copied):
     epochs = SharedEpoch()
-    epochs.next = 3
+    epochs.upcoming = 3
     other = copied(epochs)
-    epochs.next = 0
+    epochs.upcoming = 0
     assert other.begin() == 3
     assert other._words.is_shared()

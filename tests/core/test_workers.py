@@ -11,7 +11,9 @@ def test_none_is_none():
 
 
 def test_equal_ones_are_equal():
-    assert check_workers(2, "process", 1, who="map") == Workers(2, "process", 1) == check_workers(2, "process", 1, who="x")
+    assert (
+        check_workers(2, "process", 1, who="map") == Workers(2, "process", 1) == check_workers(2, "process", 1, who="x")
+    )
 
 
 @pytest.mark.parametrize(
@@ -20,7 +22,10 @@ def test_equal_ones_are_equal():
         ((-1, "thread", 0), r"map: workers must be an int of at least 0; got -1\."),
         ((1, "thread", None), r"map: retries must be an int of at least 0; got None\."),
         ((1, None, 0), r"map: backend is 'thread' or 'process'; got None\."),
-        ((1, "thread", 2), r"map: retries is for workers that can die; pass backend='process' with it, or leave it out\."),
+        (
+            (1, "thread", 2),
+            r"map: retries is for workers that can die; pass backend='process' with it, or leave it out\.",
+        ),
     ],
 )
 def test_what_makes_no_sense(arguments, text):

@@ -260,16 +260,26 @@ def test_a_damaged_file_is_named(tmp_path, folder):
     (tmp_path / "bad.parquet").write_bytes(b"PAR1 this is none")
     with pytest.raises(FileFormatError, match=r"read_parquet: '.*bad.parquet' is no Parquet file, or a damaged one"):
         read_parquet(tmp_path / "bad.parquet")
-    whole = bytearray((folder / "part-0.parquet").read_bytes())
+
+
+def test_a_damaged_page_and_a_changed_file_are_named(tmp_path, folder):
     path = tmp_path / "flipped.parquet"
+    whole = bytearray((folder / "part-0.parquet").read_bytes())
     path.write_bytes(whole)
     source = read_parquet(path, "n")
-    column = pq.ParquetFile(path).metadata.row_group(0).column(4)
-    position = column.data_page_offset + column.total_compressed_size - 3
-    whole[position] ^= 0xFF
+    group = pq.ParquetFile(path).metadata.row_group(0)
+    (column,) = [c for c in map(group.column, range(group.num_columns)) if c.path_in_schema == "n"]
+    start = column.dictionary_page_offset if column.has_dictionary_page else column.data_page_offset
+    whole[start + column.total_compressed_size - 3] ^= 0xFF
     path.write_bytes(whole)
-    with pytest.raises(FileFormatError, match="has changed since the source was made; make the pipe anew"):
+    with pytest.raises(
+        FileFormatError, match=r"flipped.parquet' has changed since the source was made; make the pipe anew"
+    ):
         source.to_message()
+    with pytest.raises(
+        FileFormatError, match=r"read_parquet: '.*flipped.parquet' is no Parquet file, or a damaged one"
+    ):
+        read_parquet(path, "n").to_message()
 
 
 def test_a_type_that_differs_from_the_footers_is_an_error(folder, monkeypatch):

@@ -186,6 +186,11 @@ class TestWhatDoesNotFit:
             SchemaMismatchError, match="column 'n' is float32 tensor in 'right' and int64 tensor in 'left'"
         ):
             both.to_message()
+        with pytest.raises(SchemaMismatchError) as caught:
+            list(both)
+        notes = "\n".join(caught.value.__notes__)
+        assert "In Concat(left=(" in notes
+        assert f"built at {__file__}:" in notes
 
     def test_other_columns_that_a_function_makes(self):
         with pytest.raises(SchemaMismatchError, match=r"'right' alone has \['m'\], compared with 'left'"):

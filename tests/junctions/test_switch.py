@@ -24,7 +24,7 @@ def values(iterator, count):
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: routes(),
+        routes,
         lambda: routes(table(9).shuffle(seed=0), active="a").map(total).batch(4),
         lambda: routes(counting(9).map(add_noise, seed=0), counting(9).map(add_noise, seed=0), active="b"),
         lambda: routes(table(9).batch(2), table(9).batch(3)).map(total),

@@ -232,7 +232,9 @@ class TestErrorsOfProcesses:
         assert "on rows [0, 1, 2, 3] of the source" in caught.value.__notes__[0]
 
     def test_a_result_that_does_not_pickle_is_an_error(self):
-        with pytest.raises(TypeError, match=r"Map\(unpicklable_result\): its result does not pickle .* backend='thread'"):
+        with pytest.raises(
+            TypeError, match=r"Map\(unpicklable_result\): its result does not pickle .* backend='thread'"
+        ):
             list(table().batch(4).map(functions.unpicklable_result, workers=2, backend="process"))
 
     def test_gradients_do_not_reach_through(self):
@@ -285,7 +287,9 @@ class TestArguments:
             table().map(double, workers=1, backend="fork")
 
     def test_only_processes_die(self):
-        with pytest.raises(ValueError, match=r"map: retries is for workers that can die; pass backend='process' with it"):
+        with pytest.raises(
+            ValueError, match=r"map: retries is for workers that can die; pass backend='process' with it"
+        ):
             table().map(double, workers=1, retries=1)
 
     def test_retries_are_counted(self):

@@ -39,7 +39,7 @@ def workers_noted(folder):
 
 
 def shared_memory():
-    return set(os.listdir("/dev/shm")) if Path("/dev/shm").exists() else set()
+    return set(Path("/dev/shm").iterdir()) if Path("/dev/shm").exists() else set()
 
 
 class TestDeath:
@@ -66,8 +66,10 @@ class TestDeath:
         def kill():
             wait_until(lambda: len(workers_noted(tmp_path)) == 2, 60)
             killed_at.append(time.monotonic())
-            os.kill(workers_noted(tmp_path)[0], signal.SIGKILL)
-            os.kill(workers_noted(tmp_path)[1], signal.SIGKILL)
+            for pid in workers_noted(tmp_path):
+                os.kill(pid, signal.SIGSTOP)  # so that the first can't be missed before the second is gone
+            for pid in workers_noted(tmp_path):
+                os.kill(pid, signal.SIGKILL)
 
         import threading
 
@@ -88,7 +90,9 @@ class TestDeath:
 
     def test_but_not_for_ever(self):
         pipe = table().batch(4).map(functions.die_at_13, workers=2, backend="process", retries=2)
-        with pytest.raises(fw.errors.WorkerDiedError, match=r"was killed by SIGKILL 3 times while it had rows \[12, 13, 14"):
+        with pytest.raises(
+            fw.errors.WorkerDiedError, match=r"was killed by SIGKILL 3 times while it had rows \[12, 13, 14"
+        ):
             list(pipe)
 
     def test_one_that_dies_with_nothing_in_hand_is_replaced(self):
@@ -120,7 +124,13 @@ class TestDeath:
 def run(script, **options):
     environment = os.environ | {"PYTHONPATH": str(TESTS), "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(
-        [sys.executable, str(script)], check=False, capture_output=True, text=True, timeout=120, env=environment, **options
+        [sys.executable, str(script)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=environment,
+        **options,
     )
 
 
@@ -206,7 +216,11 @@ class TestTheWholeProgram:
         folder.mkdir()
         environment = os.environ | {"PYTHONPATH": str(TESTS), "PYTHONDONTWRITEBYTECODE": "1"}
         process = subprocess.Popen(
-            [sys.executable, str(script), str(folder)], env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            [sys.executable, str(script), str(folder)],
+            env=environment,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
             start_new_session=True,
         )
         return process, folder

@@ -89,6 +89,10 @@ def test_workers_are_named():
             return rows
 
     assert "in 3 worker processes" in str(Remote(table()).explain())
+    assert "fused" not in str(table().map(double).prefetch(3).explain())
+    text = str(table().batch(4).map(double).map(double, workers=2).prefetch(3).explain())
+    assert "on each batch, Map(double) in 2 worker threads; Prefetch" in text
+    assert "with all before it up to 3 items ahead, in a thread of its own" in text
 
 
 def test_it_shows_in_a_notebook():

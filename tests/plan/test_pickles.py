@@ -1,5 +1,6 @@
 """Whether a stage can travel to another process."""
 
+import pickle
 import threading
 
 import torch
@@ -31,3 +32,12 @@ def test_what_does_not_is_said():
     stage = Locked(table())
     stage.lock = threading.Lock()
     assert "pickle" in why_not_picklable(stage)
+
+
+def test_a_model_that_has_run_pickles_without_what_it_ran():
+    model = fw.Model(torch.nn.Linear(3, 1), in_columns=["x"], out_columns=["y"], input=table().shuffle(seed=0).batch(4))
+    list(model)
+    assert why_not_picklable(model) is None
+    again = pickle.loads(pickle.dumps(model))
+    assert not {"flow", "_runnable"} & set(again.__dict__)
+    assert again[0] == model[0]

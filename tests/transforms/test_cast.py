@@ -45,6 +45,10 @@ class TestTypes:
         images = torch.arange(12).reshape(2, 3, 2)
         assert torch.equal(cast(images, torch.float32), images.float())
 
+    def test_rows_of_one_length_take_the_shape_that_is_named(self):
+        flat = torch.arange(12).reshape(2, 6)
+        assert torch.equal(cast(flat, (torch.float32, 2, 3)), flat.float().reshape(2, 2, 3))
+
     def test_lists_become_tensors_of_the_shape_that_is_named(self):
         lists = pd.array(pa.array([[1, 2], [3, 4]]), dtype=pd.ArrowDtype(pa.list_(pa.int64())))
         assert cast(lists, (torch.float32, 2)).tolist() == [[1.0, 2.0], [3.0, 4.0]]

@@ -1,5 +1,7 @@
 """The position of each item, as a column."""
 
+import threading
+
 import pytest
 import torch
 
@@ -73,6 +75,17 @@ class TestWhatIsNumbered:
         plain, numbered = table().map(add_noise, seed=1).shuffle(seed=0), table().map(add_noise, seed=1).enumerate()
         assert numbered.shuffle(seed=0).to_message().drop("index") == plain.to_message()
 
+    def test_functions_upstream_go_on_to_run_in_threads(self):
+        names = set()
+
+        def look(rows):
+            names.add(threading.current_thread().name)
+            return rows
+
+        pipe = table(5000).map(look, workers=2).enumerate().shuffle(seed=0)
+        assert pipe.to_message() == table(5000).enumerate().shuffle(seed=0).to_message()
+        assert threading.current_thread().name not in names or len(names) > 1
+
     def test_two_of_them_side_by_side(self):
         pipe = table(4).enumerate("first").shuffle(seed=0).enumerate("second")
         rows = pipe.to_message()
@@ -94,7 +107,9 @@ class TestWhatIsNumbered:
 
 class TestWhatIsRefused:
     def test_a_name_that_is_taken(self):
-        with pytest.raises(ColumnTypeError, match=r"enumerate: there is a column 'n' already; name the new one otherwise"):
+        with pytest.raises(
+            ColumnTypeError, match=r"enumerate: there is a column 'n' already; name the new one otherwise"
+        ):
             table().enumerate("n")
         with pytest.raises(ColumnTypeError, match="enumerate: there is a column 'noise' already"):
             table().map(add_noise, seed=0).enumerate("noise").to_message()

@@ -74,6 +74,11 @@ class TestWhatComesOut:
     def test_as_a_function(self):
         assert lists().flatten("python")(lists(1).to_message())["n"].tolist() == [0, 0]
 
+    def test_no_rows_have_the_type_of_the_elements_where_it_is_known(self):
+        for nothing in (lists(5).take(0), lists(5).filter("n", ">", 99)):
+            flat = nothing.select("n", "arrow", "even").flatten("arrow").flatten("even").to_message()
+            assert str(flat.schema) == "n: int64 tensor\narrow: int64[pyarrow]\neven: int64[2] tensor"
+
     def test_lists_that_are_all_empty(self):
         assert len(fw.source({"x": [[], []], "n": [1, 2]}).flatten("x")) == 0
 
@@ -105,7 +110,9 @@ class TestRandomAccess:
 
     def test_where_the_input_changes_the_length_is_not_known(self):
         pipe = lists().shuffle(seed=0).flatten("python")
-        with pytest.raises(UnknownLengthError, match=r"Flatten\(python\): its input changes .* Flatten before shuffling"):
+        with pytest.raises(
+            UnknownLengthError, match=r"Flatten\(python\): its input changes .* Flatten before shuffling"
+        ):
             len(pipe)
         with pytest.raises(NoRandomAccessError, match=r"Flatten\(python\) is a stream here"):
             list(pipe.flow.pieces(range(1), None))
@@ -125,7 +132,9 @@ class TestWhatIsRefused:
 
     @pytest.mark.parametrize("column", ["n", "w", "word"])
     def test_rows_that_are_no_lists(self, column):
-        with pytest.raises(ColumnTypeError, match=rf"flatten: column '{column}' holds .*; its rows must be lists, or rows of"):
+        with pytest.raises(
+            ColumnTypeError, match=rf"flatten: column '{column}' holds .*; its rows must be lists, or rows of"
+        ):
             table().flatten(column).to_message()
 
     def test_an_object_that_is_no_list(self):
@@ -136,7 +145,9 @@ class TestWhatIsRefused:
     @pytest.mark.parametrize("column", [pd.Series([[1], None, [2]]), pd.array([[1], None, [2]], dtype="object")])
     def test_a_missing_row(self, column):
         data = fw.source({"x": column})
-        with pytest.raises(ColumnValueError, match=r"flatten: column 'x' has 1 missing values, in rows 1 of the source"):
+        with pytest.raises(
+            ColumnValueError, match=r"flatten: column 'x' has 1 missing values, in rows 1 of the source"
+        ):
             len(data.flatten("x"))
 
     def test_tensors_that_do_not_fit_together(self):
@@ -144,5 +155,7 @@ class TestWhatIsRefused:
         with pytest.raises(ColumnTypeError, match=r"flatten: the rows of column 'x' don't fit together: "):
             data.flatten("x").to_message()
         data = fw.source({"x": pd.Series([torch.zeros(2), torch.zeros(2, dtype=torch.int64)])})
-        with pytest.raises(ColumnTypeError, match=r"don't fit together: some are of torch.float32 and some of torch.int64"):
+        with pytest.raises(
+            ColumnTypeError, match=r"don't fit together: some are of torch.float32 and some of torch.int64"
+        ):
             data.flatten("x").to_message()

@@ -86,6 +86,12 @@ def test_a_division_that_no_float_holds_is_unknown_or_infinite():
     assert (result.tolist(), known.tolist()) == ([math.inf], [True])
 
 
+def test_the_least_integer_divided_by_minus_one():
+    least, known = np.array([-(2**63)]), np.array([True])
+    assert compute("//", least, np.array([-1]), known)[0].tolist() == [2**63]
+    assert compute("%", least, np.array([-1]), known)[0].tolist() == [0]
+
+
 def test_big_integers_compare_with_nan_in_silence():
     assert compare("<", np.array([2**62]), np.array([math.nan])).tolist() == [False]
 

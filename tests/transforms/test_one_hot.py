@@ -39,6 +39,15 @@ def test_a_number_of_classes_stands_for_labels_from_0():
     assert hot.classes == (0, 1, 2)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_labels_on_a_device_stay_there():
+    rows = fw.source({"n": torch.tensor([1, 0]), "m": torch.tensor([1, 0])}).batch(2).tensors(device="cuda")
+    batch = rows.one_hot("n", 2).label_index("m", [0, 1]).filter("m == 1")[0]
+    assert (batch["n"].device.type, batch["m"].device.type) == ("cuda", "cuda")
+    assert batch["n"].tolist() == [[0.0, 1.0]]
+
+
 def test_it_shows_its_classes_and_type():
     assert table(2).one_hot("n", 2).stages()[-1] == "OneHot(n: [0, 1])"
     assert table(2).one_hot("n", 2, dtype=torch.float64).stages()[-1] == "OneHot(n: [0, 1], float64)"

@@ -98,6 +98,10 @@ class TestWhatComesOut:
         data = fw.source({"x": [[], []]})
         assert data.batch(2).pad("x", dtype=torch.float32)[0]["x"].shape == (2, 0)
 
+    def test_no_rows(self):
+        assert lists(5).take(0).batch(2).pad("python", length=3).to_message()["python"].shape == (0, 3)
+        assert lists(5).take(0).pad("arrow", length=3).to_message()["arrow"].dtype == torch.int64
+
     def test_nan_and_rounded_numbers_fill_floats(self):
         data = fw.source({"x": [[1.5], []]}).batch(2)
         assert data.pad("x", value=float("nan"))[0]["x"].isnan().tolist() == [[False], [True]]
@@ -133,7 +137,9 @@ class TestWhatIsRefused:
             renamed.pad("arrow", lengths="m").to_message()
 
     def test_rows_that_are_too_long(self):
-        with pytest.raises(ColumnValueError, match=r"pad: column 'arrow' has up to 4 .* length is 3, in rows 4, 9, 14, 19 of"):
+        with pytest.raises(
+            ColumnValueError, match=r"pad: column 'arrow' has up to 4 .* length is 3, in rows 4, 9, 14, 19 of"
+        ):
             lists().pad("arrow", length=3).to_message()
 
     def test_elements_that_are_no_numbers(self):
@@ -156,5 +162,7 @@ class TestWhatIsRefused:
             data.batch(2).pad("x").to_message()
 
     def test_columns_of_other_lengths_under_one_mask(self):
-        with pytest.raises(ColumnValueError, match=r"pad: 'arrow' has 0 elements in row 1 .* and 'even' has 2; columns with"):
+        with pytest.raises(
+            ColumnValueError, match=r"pad: 'arrow' has 0 elements in row 1 .* and 'even' has 2; columns with"
+        ):
             lists().skip(1).batch(3).pad("arrow", "even", mask="m").to_message()

@@ -82,5 +82,7 @@ class TestWhatIsRefused:
 
     @pytest.mark.parametrize("bounds", [(-3, None), (0, -3), (None, None, -1)])
     def test_counting_from_the_end_of_a_stream(self, bounds):
-        with pytest.raises(NoRandomAccessError, match=r"slice: .* counts from the end, and .* is a stream, .* from 0 on"):
+        with pytest.raises(
+            NoRandomAccessError, match=r"slice: .* counts from the end, and .* is a stream, .* from 0 on"
+        ):
             counting().slice(*bounds)

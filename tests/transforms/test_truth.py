@@ -249,6 +249,11 @@ class TestNumbers:
         assert of(f"n * 1024 * 1024 * 1024 == {BIG * 2**30}", n=column) == [True, False]
         assert of("n - 9007199254740990 == 3", n=column) == [True, False]
 
+    def test_a_value_may_stand_first(self):
+        assert of("1 < n", n=[0, 1, 2]) == of("n > 1", n=[0, 1, 2]) == [False, False, True]
+        assert of("1 >= n", n=[0, 1, 2]) == of("n <= 1", n=[0, 1, 2]) == [True, True, False]
+        assert of("1 == n", n=[0, 1, 2]) == [False, True, False]
+
     def test_small_integers_do_not_wrap_around(self):
         assert of("n + n == 200", n=np.array([100, 1], dtype=np.int8)) == [True, False]
         assert of("n - 1 < 0", n=np.array([0, 2], dtype=np.uint64)) == [True, False]

@@ -58,7 +58,7 @@ class TestWhichRows:
 
     def test_many_batches_asked_for_at_random(self):
         pipe = table(1000).batch(3).map(total).unbatch()
-        rows = list(range(999, -1, -7)) + [5, 5, 0]
+        rows = [*range(999, -1, -7), 5, 5, 0]
         sums = {n: sum(range(n // 3 * 3, min(n // 3 * 3 + 3, 1000))) for n in rows}
         assert pipe[rows]["n"].tolist() == rows
         assert pipe[rows]["block"].tolist() == [sums[n] for n in rows]

@@ -119,7 +119,9 @@ class TestWhatIsRefused:
             table().window(2, 0)
 
     def test_batches(self):
-        with pytest.raises(TypeError, match=r"window: the input has batches .*, and a window is cut from rows; \.unbatch"):
+        with pytest.raises(
+            TypeError, match=r"window: the input has batches .*, and a window is cut from rows; \.unbatch"
+        ):
             table().batch(4).window(2)
 
     def test_a_stream(self):

@@ -84,12 +84,21 @@ class Budget:
         """Count bytes as under way no longer, and wake who waits."""
         self.take(-num_bytes)
 
+    def try_take(self, num_bytes: int) -> bool:
+        """Count bytes as under way if they fit, and return whether they did."""
+        with self._changed:
+            fits = self.has_room(num_bytes)
+            if fits:
+                self.take(num_bytes)
+            return fits
+
     def wait_for_room(self, num_bytes: int, unless: Callable[[], bool]) -> None:
-        """Wait until so many bytes more fit, or until ``unless`` is true; it is asked again after each change.
+        """Wait until so many bytes more fit, or until ``unless`` is true; nothing is counted yet.
 
         Args:
             num_bytes: How many.
-            unless: Whether the caller may go on all the same: nothing of its own is under way, or it is to stop.
+            unless: Whether the caller may go on all the same, asked again after each change: nothing of its own is under
+                way, or it is to stop.
         """
         with self._changed:
             self._changed.wait_for(lambda: self.has_room(num_bytes) or unless())

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     import torch
 
     from fireworks.core.expressions import Expression
-    from fireworks.core.iterable_dataset import PipeIterableDataset
-    from fireworks.core.map_dataset import PipeDataset
     from fireworks.core.pipe import Pipe
     from fireworks.message import Message
     from fireworks.plan.answer import Answer
@@ -28,14 +26,6 @@ if TYPE_CHECKING:
 
 class Fluent:
     """The verbs of a pipe."""
-
-    def as_dataset(self) -> PipeDataset:
-        """Return the pipe as a map-style dataset of PyTorch with an epoch to set; see `PipeDataset`."""
-        return cast("PipeDataset", load("core.map_dataset.PipeDataset")(self))
-
-    def as_iterable_dataset(self) -> PipeIterableDataset:
-        """Return the pipe as an iterable dataset of PyTorch, shared among workers; see `PipeIterableDataset`."""
-        return cast("PipeIterableDataset", load("core.iterable_dataset.PipeIterableDataset")(self))
 
     def as_written(self) -> Pipe:
         """Return an equal pipe whose passes are not optimised; states fit both. See `fw.optimisation` for all pipes."""

@@ -35,7 +35,7 @@ class PipeIterableDataset(IterableDataset[Message]):
     With random access a worker computes its own batches only (and the blocks that functions in front of ``batch`` need for
     them); it reads a stream on and skips what is not its own. Each pass is the next epoch, in all workers alike, unless
     `set_epoch` says otherwise. The iterators have a state, so torchdata's ``StatefulDataLoader`` resumes in the middle of an
-    epoch.
+    epoch. For accelerate pass ``DataLoaderConfiguration(dispatch_batches=False)``: its dispatcher knows no messages.
 
     Args:
         pipe: Any; best batched.
@@ -59,7 +59,7 @@ class PipeIterableDataset(IterableDataset[Message]):
         Raises:
             ValueError: ``epoch`` is no int, or negative.
         """
-        self._epoch.next = check_count(epoch, at_least=0, where="set_epoch: epoch")
+        self._epoch.upcoming = check_count(epoch, at_least=0, where="set_epoch: epoch")
 
     def __len__(self) -> int:
         return len(self._pipe)
@@ -164,7 +164,7 @@ class ShareIterator:
                 "resume with as many workers as before."
             )
         self._open(int(state["epoch"]))
-        self._epochs.next = self._epoch + 1
+        self._epochs.upcoming = self._epoch + 1
         self._next, self._read = int(state["next"]), int(state["read"])
         if self._cursor is not None:
             self._cursor.load_state_dict(state["cursor"])

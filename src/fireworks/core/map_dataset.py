@@ -45,17 +45,17 @@ class PipeDataset(Dataset[Any]):
         Raises:
             ValueError: ``epoch`` is no int, or negative.
         """
-        self._epoch.next = check_count(epoch, at_least=0, where="set_epoch: epoch")
+        self._epoch.upcoming = check_count(epoch, at_least=0, where="set_epoch: epoch")
 
     def __len__(self) -> int:
         return len(self._pipe)
 
     def __getitem__(self, index: Any) -> Any:
-        return self._pipe.get(index, self._epoch.next)
+        return self._pipe.get(index, self._epoch.upcoming)
 
     def __getitems__(self, indices: Sequence[int]) -> Any:
         """Return the items of one batch, gathered at once: a message of rows, or a list of batches."""
-        return self._pipe.get(list(indices), self._epoch.next)
+        return self._pipe.get(list(indices), self._epoch.upcoming)
 
     def __repr__(self) -> str:
         return f"PipeDataset({self._pipe!r})"

@@ -154,6 +154,12 @@ class Model(nn.Module, RowStage):
         own = _registered(self, name)
         return Pipe.__getattr__(self, name) if own is MISSING else own
 
+    def __getstate__(self) -> dict[str, Any]:
+        # torch's modules have one too, which would let the flow and the last pass travel along.
+        kept = Pipe.__getstate__(self)
+        state: dict[str, Any] = super().__getstate__()  # type: ignore[no-untyped-call]
+        return {name: value for name, value in state.items() if name in kept} | {"_run": None}
+
     def own_attribute(self, name: str) -> Any:
         """Return an attribute, parameter, buffer or submodule that this model itself has, or ``MISSING``."""
         own = Pipe.own_attribute(self, name)

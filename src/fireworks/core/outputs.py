@@ -27,3 +27,9 @@ def outputs_of(pipe: Pipe) -> list[Pipe]:
         if output is not None and not any(output is other for other in found):
             found.append(output)
     return found
+
+
+def forget_output(pipe: Pipe, output: Pipe) -> None:
+    """Take a note back: what reads from the pipe is a part of another one, not something that was built on it."""
+    noted: list[weakref.ref[Pipe]] = pipe.__dict__.get("_outputs", [])
+    noted[:] = [reference for reference in noted if reference() is not output]

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from fireworks.core.flow import Flow
+    from fireworks.core.iterable_dataset import PipeIterableDataset
     from fireworks.core.iterator import PipeIterator
+    from fireworks.core.map_dataset import PipeDataset
     from fireworks.core.stages import RowStage
     from fireworks.parallel.stats import Stats
 
@@ -282,6 +284,14 @@ class Pipe(Fluent, ABC):
             2
         """
         return self.to_message().to_arrow()
+
+    def as_dataset(self) -> PipeDataset:
+        """Return the pipe as a map-style dataset of PyTorch with an epoch to set; see `PipeDataset`."""
+        return cast("PipeDataset", load("core.map_dataset.PipeDataset")(self))
+
+    def as_iterable_dataset(self) -> PipeIterableDataset:
+        """Return the pipe as an iterable dataset of PyTorch, shared among workers; see `PipeIterableDataset`."""
+        return cast("PipeIterableDataset", load("core.iterable_dataset.PipeIterableDataset")(self))
 
     # --- what a pass did ------------------------------------------------------------------------------------------
 

@@ -29,7 +29,7 @@ class SharedEpoch:
     """
 
     def __init__(self) -> None:
-        self._words = torch.zeros(_PASSES + _PASSES_KEPT * _PASS_WORDS, dtype=torch.int64).share_memory_()
+        self._words: torch.Tensor = torch.zeros(_PASSES + _PASSES_KEPT * _PASS_WORDS, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
         self._begun = 0  # passes that this worker process has begun; always 0 in the main process
 
     def __getstate__(self) -> dict[str, Any]:
@@ -37,23 +37,23 @@ class SharedEpoch:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._words.share_memory_()  # a copy by pickle or deepcopy is not shared yet
+        self._words.share_memory_()  # type: ignore[no-untyped-call]  # a copy by pickle or deepcopy is not shared yet
 
     @property
-    def next(self) -> int:
+    def upcoming(self) -> int:
         """The epoch that begins next."""
         return int(self._words[_NEXT])
 
-    @next.setter
-    def next(self, epoch: int) -> None:
+    @upcoming.setter
+    def upcoming(self, epoch: int) -> None:
         self._words[_NEXT] = epoch
 
     def begin(self) -> int:
         """Return the epoch that begins now, here or in all workers of a loader, and move on to the next."""
         info = get_worker_info()
         if info is None:
-            epoch = self.next
-            self.next = epoch + 1
+            epoch = self.upcoming
+            self.upcoming = epoch + 1
             return epoch
         if info.id >= MAX_WORKERS:
             raise RuntimeError(f"as_iterable_dataset: at most {MAX_WORKERS} workers; got {info.num_workers}.")
@@ -62,10 +62,10 @@ class SharedEpoch:
         return self._decide(*key) if info.id == 0 else self._look_up(info.id, *key)
 
     def _decide(self, seed: int, begun: int) -> int:
-        epoch, number = self.next, int(self._words[_NUM_PASSES])
+        epoch, number = self.upcoming, int(self._words[_NUM_PASSES])
         place = _PASSES + number % _PASSES_KEPT * _PASS_WORDS
         self._words[place : place + _PASS_WORDS] = torch.tensor([seed, begun, epoch])
-        self.next = epoch + 1
+        self.upcoming = epoch + 1
         self._words[_NUM_PASSES] = number + 1  # last: from now on the others see it
         return epoch
 

@@ -209,6 +209,9 @@ class Thinned(Barrier):
     def open(self, run: Run) -> Cursor:
         from fireworks.core.cursor import BlockCursor
 
+        alone = Flow(self, stages=(self.stage,))
+        if alone.schedule is not None:
+            return alone.schedule.open(self.flow.open(run), run)
         size = block_rows(self.row_bytes)
         return BlockCursor(self.flow.open(run), size, lambda chunk, block: self.stage.process(chunk, run, block))
 

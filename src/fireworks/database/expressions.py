@@ -57,10 +57,8 @@ def _condition(expression: Expression, layout: Layout, dialect: str) -> sa.Colum
         return COMPARISONS[expression.operator](column, bound)  # type: ignore[no-any-return]
     if isinstance(expression, Between):
         column, kind = _column(expression.operand, layout, dialect)
-        ends: list[sa.BindParameter[Any]] = [
-            sa.bindparam(None, _value(end, kind)) for end in (expression.low, expression.high)
-        ]
-        return column.between(*ends)
+        low: sa.BindParameter[Any] = sa.bindparam(None, _value(expression.low, kind))
+        return column.between(low, sa.bindparam(None, _value(expression.high, kind)))
     if isinstance(expression, Member) and 0 < len(expression.values) <= MAX_LISTED:
         column, kind = _column(expression.operand, layout, dialect)
         values = [_value(value, kind) for value in expression.values]

@@ -30,7 +30,7 @@ class AssortedType(ExtensionDtype):
 
 
 @final
-class Assorted(ExtensionArray):  # type: ignore[misc]  # pandas has no types here
+class Assorted(ExtensionArray):
     """Rows of several components, in any order.
 
     Args:
@@ -89,17 +89,20 @@ class Assorted(ExtensionArray):  # type: ignore[misc]  # pandas has no types her
             component, chunk = self.parts[0]
             yield component, np.arange(len(self), dtype=np.int64), _rows_at(chunk, self.place)
             return
-        owner = np.array([component for component, _ in self.parts], dtype=np.int64)[self.part]
-        for component in np.unique(owner).tolist():
+        of_part = [component for component, _ in self.parts]
+        owner = np.array(of_part, dtype=np.int64)[self.part]
+        for component in sorted(set(of_part)):
             places = np.flatnonzero(owner == component)
-            yield component, places, self._rows(places)
+            if len(places):
+                yield component, places, self._rows(places)
 
     def _rows(self, places: Positions) -> Chunk:
         """Return the rows at places that are all of one component."""
         part, place = self.part[places], self.place[places]
+        first = int(part[0])
+        if (part == first).all():
+            return _rows_at(self.parts[first][1], place)
         used, slot = np.unique(part, return_inverse=True)
-        if len(used) == 1:
-            return _rows_at(self.parts[used[0]][1], place)
         if (np.diff(slot) >= 0).all():  # part after part, as a block that reaches over two reads
             return join([_rows_at(self.parts[number][1], place[slot == n]) for n, number in enumerate(used)])
         chunks = [self.parts[number][1] for number in used]

@@ -40,7 +40,8 @@ def branch(input: Pipe, count: int, *, max_rows: int = 65_536, timeout_s: float 
         [([0], [0]), ([2], [1])]
     """
     check_count(count, at_least=1, where="branch: count")
-    if isinstance(timeout_s, bool) or not isinstance(timeout_s, (int, float)) or not timeout_s > 0:
+    seconds: object = timeout_s  # whatever the annotation says
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
         raise ValueError(f"branch: timeout_s must be a positive number of seconds; got {timeout_s!r}.")
     rows = check_count(max_rows, at_least=1, where="branch: max_rows")
     hub = Hub(count, rows, float(timeout_s))

@@ -21,7 +21,8 @@ class Concat(Junction):
 
     All components must have the same columns, of the same types; they come in the order of the first. Functions of the
     components run behind orders that follow, each on its own component's rows, so ``concat`` then ``shuffle`` costs one
-    gather. The row numbers that errors speak of count the rows of all components one after the other.
+    gather. Two components with one seed draw independently. The row numbers that errors behind a concat of rows speak of
+    count the rows of all components one after the other.
 
     Args:
         components: Pipes by name; all over rows, or all over batches. One stream among them makes a stream.

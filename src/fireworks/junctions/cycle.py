@@ -90,7 +90,8 @@ class _Clock(Route):
     def labels(self, live: Live, turn: int, count: int) -> Positions:
         ends = self.ends(live)
         in_round = np.arange(turn, turn + count, dtype=np.int64) % ends[-1]
-        return np.asarray(live, dtype=np.int64)[np.searchsorted(ends, in_round, side="right")]
+        labels: Positions = np.asarray(live, dtype=np.int64)[np.searchsorted(ends, in_round, side="right")]
+        return labels
 
     def turn_without(self, live: Live, turn: int, ended: int) -> int:  # noqa: ARG002
         # The rest of its turns fall away: on with the component behind it.

@@ -15,6 +15,7 @@ from fireworks._internal.lazy import load
 from fireworks._internal.seeds import check_seed
 from fireworks.core.chunk import Span, as_positions
 from fireworks.core.flow import Flow, Order
+from fireworks.core.outputs import forget_output
 from fireworks.core.pipe import Pipe
 from fireworks.core.source import Source
 from fireworks.core.stages import stage_name
@@ -93,6 +94,10 @@ class Feedback(Pipe):
             )
         self.key = "row" if key is None else key
         self._is_numbered = key is None
+        if key is None and self.key in (input.known_columns or ()):
+            raise ValueError(
+                "feedback: the input has a column 'row' already; if its values are all different pass key='row', else rename it."
+            )
         self.stage = stage_name(input, "feedback", name)
         self._named = "" if name is None else f", name={name!r}"
         self._lock = threading.Lock()
@@ -128,6 +133,7 @@ class Feedback(Pipe):
         rows = self.upstream
         if self._is_numbered:
             rows = self._numbered = Zip({"rows": rows, "numbers": _RowNumbers(rows, self.key)})
+            forget_output(self.upstream, rows)  # it is a part of this pipe
         return rows.flow.ordered(_Drawn(self))
 
     # --- what comes back ------------------------------------------------------------------------------------------
@@ -168,12 +174,10 @@ class Feedback(Pipe):
 
     def _positions(self, keys: Message) -> Positions:
         """Return which rows of the input have the given keys."""
+        if self._is_numbered:
+            return self._checked(np.asarray(keys[self.key]), len(self.upstream))
         if self._index is None:
-            count = len(self.upstream)
-            if self._is_numbered:
-                known = Message({self.key: np.arange(count)})
-            else:
-                known = self.upstream.select(self.key).at_epoch(0).to_message()
+            known = self.upstream.select(self.key).at_epoch(0).to_message()
             self._index = KeyIndex(known, [self.key], who="feedback")
             again = self._index.first_repeated()
             if again is not None:
@@ -184,11 +188,21 @@ class Feedback(Pipe):
         places, positions = self._index.match(keys, [self.key])
         if len(places) < len(keys):
             lost = int(np.setdiff1d(np.arange(len(keys)), places)[0])
-            raise ColumnValueError(
-                f"feedback: no row has {self.key} {keys[lost : lost + 1][self.key].tolist()[0]!r}; weights are sent for rows "
-                f"of {self.upstream!r}."
-            )
+            raise self._no_such_row(keys[lost : lost + 1][self.key].tolist()[0])
         return positions
+
+    def _checked(self, rows: np.ndarray[Any, Any], count: int) -> Positions:
+        if rows.dtype.kind not in "iu" and len(rows):
+            raise self._no_such_row(rows.tolist()[0])
+        outside = np.flatnonzero((rows < 0) | (rows >= count)) if len(rows) else rows
+        if len(outside):
+            raise self._no_such_row(int(rows[outside[0]]))
+        return rows.astype(np.int64)
+
+    def _no_such_row(self, key: object) -> ColumnValueError:
+        return ColumnValueError(
+            f"feedback: no row has {self.key} {key!r}; weights are sent for the rows of {self.upstream!r}."
+        )
 
     # --- weights of an epoch --------------------------------------------------------------------------------------
 
@@ -226,15 +240,20 @@ class Feedback(Pipe):
                 )
             found = held[epoch] if epoch else None
         count = len(self.upstream)
-        return cast("Any", np.ones(count) if found is None else found.copy())
+        if found is not None and len(found) != count:
+            raise StateError(
+                f"feedback: weights were sent for {len(found)} rows, and the input has {count} now; take a snapshot of a live "
+                "table before weighing its rows."
+            )
+        weights: np.ndarray[Any, np.dtype[np.float64]] = np.ones(count) if found is None else found.copy()
+        return weights
 
     def drawn(self, epoch: int) -> Positions:
         """Return which row of the input stands where in one epoch."""
-        weights = self.weights(epoch)
-        return cast("Positions", self._order(epoch, len(weights), weights.tobytes()))
+        return self._order(epoch, len(self.upstream))
 
-    def _compute(self, epoch: int, count: int, raw: bytes) -> Positions:
-        weights = np.frombuffer(raw)
+    def _compute(self, epoch: int, count: int) -> Positions:
+        weights = self.weights(epoch)
         wanted = self.rows_per_epoch or count
         total = np.cumsum(weights)
         if not wanted or not count:
@@ -284,6 +303,7 @@ class Feedback(Pipe):
                 None if state[name] is None else state[name].numpy().astype(np.float64, copy=True)
                 for name in ("before", "now", "next")
             )
+            self._order.cache_clear()
 
     def __getstate__(self) -> dict[str, Any]:
         gone = {"_lock", "_order", "_index", "_numbered"}

@@ -203,7 +203,7 @@ def _bare(flow: Flow) -> Flow:
     return Flow(flow.base, flow.orders)
 
 
-def _keys(on: object) -> tuple[list[str], list[str]]:
+def _keys(on: Any) -> tuple[list[str], list[str]]:
     names = {on: on} if isinstance(on, str) else on
     pairs = dict(names) if isinstance(names, Mapping) else {n: n for n in names} if _is_list(names) else {}
     if not pairs or not all(isinstance(name, str) for pair in pairs.items() for name in pair):
@@ -330,8 +330,9 @@ class _JoinRows(RowStage):
                 self._nothing = self._right.no_rows()
             return self._nothing, np.full(len(column), -1)
         part, at = column.part[is_there], column.place[is_there]
-        key, slot = np.unique(np.stack([part, at]), axis=1, return_inverse=True)
-        ((_, _, rows),) = Assorted(column.parts, key[0], key[1]).by_component()
+        size = int(at.max()) + 1
+        wanted, slot = np.unique(part * size + at, return_inverse=True)
+        ((_, _, rows),) = Assorted(column.parts, wanted // size, wanted % size).by_component()
         place = np.full(len(column), -1)
         place[is_there] = slot.reshape(-1)
         return self._right.run_stages(rows, run, block).message, place

@@ -61,8 +61,9 @@ def _filled(name: str, column: Column, place: Positions, value: Any) -> Column:
         raise ColumnValueError(f"join: fill={{{name!r}: {value!r:.60}}} does not fit the column: {error}.") from error
 
 
-def _as_row(column: Column, value: Any) -> Column:
+def _as_row(column: Any, value: Any) -> Any:
     """Return a value as one row of a column of the same type; raise if it does not fit there unchanged."""
+    row: Any
     if isinstance(column, torch.Tensor):
         given = torch.as_tensor(value, device=column.device)
         row = given.to(column.dtype).expand(1, *column.shape[1:])
@@ -78,17 +79,16 @@ def _as_row(column: Column, value: Any) -> Column:
     return row
 
 
-def _with_nulls(column: Column, place: Positions) -> Column:
+def _with_nulls(column: Any, place: Positions) -> Any:
     if isinstance(column, np.ndarray):
         if column.dtype.kind in "iub":
-            column = pd.array(column, dtype=_nullable(column.dtype))
+            column = pd.Series(column).astype(_nullable(column.dtype)).array
         else:
             nothing = np.full(1, np.nan if column.dtype.kind in "fc" else "NaT", dtype=column.dtype)
             return np.concatenate([column, nothing])[np.where(place < 0, len(column), place)]
-    assert not isinstance(column, torch.Tensor)  # noqa: S101 (these were looked at before)
-    return column.take(place, allow_fill=True)  # type: ignore[no-any-return]
+    return column.take(place, allow_fill=True)
 
 
-def _nullable(dtype: np.dtype[Any]) -> str:
+def _nullable(dtype: np.dtype[Any]) -> Any:
     """Return the name of pandas' type of the same numbers, and null."""
     return "boolean" if dtype.kind == "b" else dtype.name.replace("int", "Int").replace("uI", "UI")

@@ -141,7 +141,8 @@ class _Draws(Route):
 
     def labels(self, live: Live, turn: int, count: int) -> Positions:
         drawn = np.searchsorted(self._bounds(live), self.words(turn, count), side="right")
-        return np.asarray(live, dtype=np.int64)[drawn]
+        labels: Positions = np.asarray(live, dtype=np.int64)[drawn]
+        return labels
 
     def turn_without(self, live: Live, turn: int, ended: int) -> int:  # noqa: ARG002
         return turn  # the same word is drawn again, among the others

@@ -6,13 +6,15 @@ where; behind all orders, the row stages of each component run on its own rows, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
 
 from fireworks.core.chunk import Chunk, Span, groups, join
+from fireworks.core.failures import note_place
 from fireworks.core.flow import Barrier, Base, Flow, read_rows
 from fireworks.core.junction import Junction
 from fireworks.core.run import Run
@@ -213,16 +215,18 @@ class Sorted(RowStage):
         for component, places, rows in column.by_component() if len(column) else []:
             # A block number of its own for each component, so that two that share a seed draw independently.
             part = flows[component].run_stages(rows, run, block * len(flows) + component)
-            found.append(self._alike(names[component], part.message))
+            try:
+                found.append(self._alike(names[component], part.message))
+            except SchemaMismatchError as error:
+                note_place(error, self._junction, part, run, block)
+                raise
             order.append(places)
             if len(column.parts) == 1 or len(places) == len(column):
                 rows_out = chunk.rows if len(part.rows) == len(chunk.rows) else part.rows
                 return Chunk(found[0], rows_out)
         if not found:
             return Chunk(self._nothing(), chunk.rows)
-        back = np.empty(len(column), dtype=np.int64)
-        back[np.concatenate(order)] = np.arange(len(column))
-        return Chunk(concat(found).take(back), chunk.rows)
+        return Chunk(interleaved(found, order), chunk.rows)
 
     def _nothing(self) -> Message:
         return next((message for flow in self._flows.values() if (message := flow.no_rows()).columns), Message())
@@ -242,6 +246,39 @@ class Sorted(RowStage):
                 f"{self._seen[0]!r} in the order {list(self._seen[1])}; put select(…) behind one of them."
             )
         return message
+
+
+@lru_cache
+def _is_in_numpy(dtype: torch.dtype) -> bool:
+    try:
+        torch.empty(0, dtype=dtype).numpy()
+    except TypeError:
+        return False
+    return True
+
+
+def interleaved(messages: Sequence[Message], places: Sequence[Positions]) -> Message:
+    """Return the rows of messages with the same columns, each at its place."""
+    count = sum(map(len, messages))
+    stored: dict[str, Any] = {}
+    others: list[str] = []
+    for name, first in messages[0]._columns.items():
+        if not isinstance(first, torch.Tensor) or not first.is_cpu or not _is_in_numpy(first.dtype):
+            others.append(name)
+            continue
+        if any(message._columns[name].requires_grad for message in messages):  # type: ignore[union-attr]
+            others.append(name)
+            continue
+        stored[name] = torch.empty((count, *first.shape[1:]), dtype=first.dtype)
+        rows = stored[name].numpy()
+        for message, place in zip(messages, places, strict=True):
+            rows[place] = message._columns[name].numpy()  # type: ignore[union-attr]
+    if others:
+        back = np.empty(count, dtype=np.int64)
+        back[np.concatenate(places)] = np.arange(count)
+        rest = concat(message.select(*others) for message in messages).take(back)
+        stored = {name: rest.raw(name) if name in others else stored[name] for name in messages[0].columns}
+    return Message._of(stored, count)
 
 
 def lowered(junction: Junction, base: Callable[[Junction, list[Flow]], End]) -> tuple[End, Sorted]:

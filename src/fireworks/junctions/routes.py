@@ -91,7 +91,7 @@ class RoutedStream(End):
         raise NoRandomAccessError(f"{type(self._junction).__name__} is a stream here.")
 
     def open(self, run: Run) -> Cursor:
-        route: Route = self._junction.route(run.epoch)  # type: ignore[attr-defined]
+        route: Route = self._junction.route(run.epoch)
         return _RoutedCursor(self._flows, run, route, ends_early=self._stop == SHORTEST)
 
 

@@ -13,11 +13,12 @@ from fireworks.core.budget import bytes_of
 from fireworks.core.chunk import Chunk
 from fireworks.core.run import Book, Run
 from fireworks.core.stages import RowStage
-from fireworks.core.workers import PROCESS, Workers
+from fireworks.core.workers import PROCESS, THREAD, Workers
 from fireworks.parallel.stopping import join_threads, note_begun
 
-# So many blocks for each worker are under way at most: the one in its hands, and one that waits on either side of it.
-_BLOCKS_PER_WORKER = 2
+# So many blocks for each worker are under way at most: the one that it works on, one that is done, and for a process, to
+# which the way is longer, one that lies ready.
+_BLOCKS_PER_WORKER = {THREAD: 2, PROCESS: 3}
 
 
 class Task:
@@ -37,17 +38,27 @@ class Task:
         self.run.budget.take(num_bytes - self.held_bytes)
         self.held_bytes = num_bytes
 
+    def fail(self, error: BaseException) -> None:
+        """Give an error to whoever waits for the result."""
+        self.error = error
+        self.done.set()
+
     def cancel(self) -> None:
         """Say to whoever waits that nothing will come."""
-        self.error = RuntimeError("the workers were stopped")
-        self.done.set()
+        self.fail(RuntimeError("the workers were stopped"))
 
 
 class Hand(Protocol):
     """What a worker's thread does the work with: itself, or a process of its own."""
 
-    def work(self, task: Task) -> Chunk:
-        """Return what becomes of a block; what happens is noted in the book of the task's run."""
+    depth: int
+    """How many blocks it may have at a time: the one that it works on, and those that lie ready."""
+
+    def begin(self, task: Task) -> None:
+        """Take a block in hand."""
+
+    def finish(self) -> Chunk:
+        """Return what becomes of the block that it has had longest; what happens is noted in the book of its run."""
 
     def stop(self) -> None:
         """Drop what is in hand, at once where that is possible. Called from another thread."""
@@ -59,11 +70,20 @@ class Hand(Protocol):
 class ThreadHand:
     """Runs stages in the thread that asks."""
 
+    depth = 1
+
     def __init__(self, stages: Sequence[RowStage]) -> None:
         self._stages = stages
+        self._task: Task | None = None
 
-    def work(self, task: Task) -> Chunk:
-        """Return what becomes of a block."""
+    def begin(self, task: Task) -> None:
+        """Take a block in hand."""
+        self._task = task
+
+    def finish(self) -> Chunk:
+        """Return what becomes of it."""
+        assert self._task is not None  # noqa: S101 (it was begun)
+        task, self._task = self._task, None
         chunk = task.chunk
         for stage in self._stages:
             chunk = stage.process(chunk, task.run, task.block)
@@ -104,34 +124,54 @@ class Crew:
             if self._idle < len(self._tasks) and len(self._threads) < self._count:
                 thread = threading.Thread(target=self._live, name="fireworks-worker", daemon=True)
                 self._threads.append(thread)
+                self._idle += 1  # from the start, so that no other takes its first block
                 thread.start()
             self._changed.notify()
 
-    def _next_task(self) -> Task | None:
+    def _next_task(self, *, at_once: bool) -> Task | None:
+        """Return the next block; None when there is nothing more to do, or, ``at_once``, nothing that nobody waits for."""
         with self._changed:
-            self._idle += 1
+            if at_once:
+                return self._tasks.popleft() if len(self._tasks) > self._idle and not self._stopping else None
             self._changed.wait_for(lambda: self._tasks or self._stopping)
             self._idle -= 1
             return None if self._stopping else self._tasks.popleft()
 
     def _live(self) -> None:
-        hand: Hand | None = None
-        while (task := self._next_task()) is not None:
+        hand = self._make_hand()
+        with self._changed:
+            self._hands.append(hand)
+            if self._stopping:
+                hand.stop()
+        begun: deque[Task] = deque()
+        is_at_work = False
+        while True:
+            while len(begun) < hand.depth and (task := self._next_task(at_once=is_at_work)) is not None:
+                is_at_work = True
+                try:
+                    hand.begin(task)
+                    begun.append(task)
+                except BaseException as error:  # noqa: BLE001 (it is raised where the block is waited for)
+                    task.fail(error)
+                del task
+            if not is_at_work:
+                break
+            if not begun:  # what it took could not be begun, or all is done
+                is_at_work = False
+                with self._changed:
+                    self._idle += 1
+                continue
+            task = begun.popleft()
             try:
-                if hand is None:
-                    hand = self._make_hand()
-                    with self._changed:
-                        self._hands.append(hand)
-                        if self._stopping:
-                            hand.stop()
-                task.result = hand.work(task)
-                task.hold(bytes_of(task.result))
+                result = hand.finish()
+                task.hold(bytes_of(result))
+                task.result = result
+                task.done.set()
+                del result
             except BaseException as error:  # noqa: BLE001 (it is raised where the block is waited for)
-                task.error = error
-            task.done.set()
+                task.fail(error)
             del task
-        if hand is not None:
-            hand.leave()
+        hand.leave()
 
     def stop(self) -> None:
         """Take no more blocks, drop those that wait, and wait until the threads are gone."""
@@ -163,21 +203,24 @@ def in_workers(
     largest, knows_results, at_end = 0, False, False
     try:
         while True:
-            while not at_end and len(waiting) < _BLOCKS_PER_WORKER * workers.count:
+            while not at_end and len(waiting) < _BLOCKS_PER_WORKER[workers.backend] * workers.count:
                 # With a limit the first goes alone, because nobody knows how large its result will be.
-                limited = run.budget.max_bytes is not None
-                if waiting and limited and (not knows_results or not run.budget.has_room(largest)):
+                if waiting and run.budget.max_bytes is not None and not knows_results:
                     break
+                if waiting and not run.budget.try_take(largest):
+                    break
+                held_bytes = largest if waiting else 0
                 try:
                     number, chunk = next(chunks)
                 except StopIteration:
                     at_end = True
-                    break
                 except Exception as error:  # noqa: BLE001 (raised below, behind the blocks before it)
                     failure, at_end = error, True
+                if at_end:
+                    run.budget.give(held_bytes)
                     break
                 largest = max(largest, bytes_of(chunk))
-                run.budget.take(largest)
+                run.budget.take(largest - held_bytes)
                 task = Task(number, chunk, run, largest)
                 waiting.append(task)
                 crew.submit(task)
@@ -190,11 +233,11 @@ def in_workers(
                 task.done.wait()
                 meter.wait_ns += perf_counter_ns() - started
             if task.error is not None:
-                error, task.error = task.error, None
+                reason, task.error = task.error, None
                 try:
-                    raise error
+                    raise reason
                 finally:
-                    del error, task  # an error that is kept would keep itself
+                    del reason, task  # an error that is kept would keep itself
             assert task.result is not None  # noqa: S101 (it is done, and without an error)
             run.book.merge(task.run.book, stages)
             largest, knows_results = max(largest, task.held_bytes), True

@@ -117,6 +117,7 @@ class _Lane:
         """Wait until the next item may be made; False if it is not wanted any more."""
         with self._changed:
             self._changed.wait_for(lambda: len(self._queue) < self._num_items or self._is_stopped)
+        # It is counted when it is there: until then, workers before this stage may count it as theirs.
         self._budget.wait_for_room(self._largest, unless=lambda: self._is_stopped or not self._queue)
         return not self._is_stopped
 

@@ -8,9 +8,11 @@ import pickle
 import signal
 import socket
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Any, cast
 
 from fireworks.core.chunk import Chunk
 from fireworks.core.failures import note_place
@@ -24,6 +26,7 @@ from fireworks.parallel.shipping import detached, require_no_gradients, require_
 from fireworks.parallel.wire import packed, receive, send
 
 _PATIENCE_S = 1.0
+_NOTICE_S = 0.5  # an end that the connection doesn't tell of is noticed so soon
 _starting = threading.Lock()  # multiprocessing keeps lists of its processes that know nothing of threads
 
 
@@ -71,54 +74,79 @@ class ProcessHand:
         setup: The frame that makes a new process ready.
     """
 
+    depth = 2
+
     def __init__(self, stages: Sequence[RowStage], retries: int, setup: list[Any]) -> None:
         self._stages, self._retries, self._setup = stages, retries, setup
         self._process: BaseProcess | None = None
         self._connection: socket.socket | None = None
-        self._is_busy = self._is_stopped = False
+        self._begun: deque[tuple[Task, list[Any]]] = deque()
+        self._is_stopped = False
         self._lock = threading.RLock()
 
-    def work(self, task: Task) -> Chunk:
-        """Return what becomes of a block.
+    def begin(self, task: Task) -> None:
+        """Take a block in hand: send it, behind the one that the process works on."""
+        require_no_gradients(task.chunk.message, who=self._stages[0].describe())
+        idle = None if self._begun else self._process
+        if idle is not None and multiprocessing.connection.wait(
+            [cast("socket.socket", self._connection), idle.sentinel], 0
+        ):
+            self._bury()  # it died with nothing in hand: nothing is lost
+        parts = packed((task.block, task.run.epoch, task.chunk.message, task.chunk.rows))
+        self._begun.append((task, parts))
+        if self._connection is not None:
+            with suppress(EOFError, ConnectionError):  # `finish` will find it gone too
+                send(self._connection, parts, self._require_alive)
+
+    def finish(self) -> Chunk:
+        """Return what becomes of the block that the process has had longest.
 
         Raises:
             WorkerDiedError: the process died over it, and over each new try.
         """
-        require_no_gradients(task.chunk.message, who=self._stages[0].describe())
-        parts = packed((task.block, task.run.epoch, task.chunk.message, task.chunk.rows))
-        with self._lock:
-            self._is_busy = True
-        try:
-            for tries_left in range(self._retries, -1, -1):
-                is_ready = False
-                try:
-                    connection = self._ready_connection()
-                    is_ready = True
-                    send(connection, parts)
-                    return self._result(self._receive(), task)
-                except (EOFError, ConnectionError):
-                    code = self._bury()
-                    if not tries_left or self._is_stopped:
-                        self._raise_died(code, task, is_ready=is_ready)
-        finally:
-            with self._lock:
-                self._is_busy = False
-        raise AssertionError("unreachable")  # pragma: no cover
+        task = self._begun[0][0]
+        if self._is_stopped:
+            self._begun.popleft()
+            raise RuntimeError("the workers were stopped")
+        for tries_left in range(self._retries, -1, -1):
+            is_ready = False
+            try:
+                connection = self._ready_connection()
+                is_ready = True
+                answer = receive(connection, self._require_alive)
+                break
+            except (EOFError, ConnectionError):
+                code = self._bury()
+                if not tries_left or self._is_stopped:
+                    self._begun.popleft()
+                    self._raise_died(code, task, is_ready=is_ready)
+            except BaseException:
+                self._begun.popleft()
+                raise
+        self._begun.popleft()
+        if answer[0] == worker.FAILED:
+            _raise_from_worker(answer)
+        _, message, rows, notes = answer
+        write_notes(notes, task.run.book, self._stages)
+        return Chunk(message, rows)
 
     def _ready_connection(self) -> socket.socket:
-        if self._process is not None and not self._process.is_alive():
-            self._bury()  # it died with nothing in hand: nothing is lost
-        if self._connection is None:
-            self._start()
-            assert self._connection is not None  # noqa: S101 (it was just made)
-            send(self._connection, self._setup)
-            answer = self._receive()
-            if answer[0] == worker.FAILED:
-                _raise_from_worker(answer)
-        return self._connection
+        """Return the connection to a process that has all that is in hand."""
+        if self._connection is not None:
+            return self._connection
+        connection = self._start()
+        send(connection, self._setup, self._require_alive)
+        answer = receive(connection, self._require_alive)
+        if answer[0] == worker.FAILED:
+            self._bury()
+            _raise_from_worker(answer)
+        for _, parts in self._begun:
+            send(connection, parts, self._require_alive)
+        return connection
 
-    def _start(self) -> None:
+    def _start(self) -> socket.socket:
         ours, theirs = socket.socketpair()
+        ours.settimeout(_NOTICE_S)
         process = _context().Process(target=worker.main, args=(theirs,), name="fireworks-worker", daemon=True)
         with _starting, theirs:
             process.start()
@@ -126,21 +154,12 @@ class ProcessHand:
             self._process, self._connection = process, ours
             if self._is_stopped:
                 process.terminate()
+        return ours
 
-    def _receive(self) -> Any:
-        assert self._connection is not None  # noqa: S101 (asked only of one that was started)
-        assert self._process is not None  # noqa: S101
-        ready = multiprocessing.connection.wait([self._connection, self._process.sentinel])
-        if self._connection not in ready:
+    def _require_alive(self) -> None:
+        """Raise EOFError if the process is gone, though something that it began may hold its end of the connection."""
+        if self._process is None or not self._process.is_alive():
             raise EOFError("the process is gone")
-        return receive(self._connection)
-
-    def _result(self, answer: Any, task: Task) -> Chunk:
-        if answer[0] == worker.FAILED:
-            _raise_from_worker(answer)
-        _, message, rows, notes = answer
-        write_notes(notes, task.run.book, self._stages)
-        return Chunk(message, rows)
 
     def _bury(self) -> int | None:
         """Let go of the process, and return its exit code."""
@@ -177,13 +196,13 @@ class ProcessHand:
             )
         error = WorkerDiedError(text, stage=who, rows=rows.tolist(), exit_code=code)
         note_place(error, stage, task.chunk, task.run, task.block)
-        raise error
+        raise error from None
 
     def stop(self) -> None:
         """End the process at once if it works; else `leave` does."""
         with self._lock:
             self._is_stopped = True
-            if self._is_busy and self._process is not None:
+            if self._begun and self._process is not None:
                 self._process.terminate()
 
     def leave(self) -> None:

@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from time import perf_counter
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, TextIO, final
 
 from fireworks.core.chunk import Chunk
 from fireworks.core.flow import Flow
@@ -65,7 +65,7 @@ class _Bar:
         self._begun = perf_counter()
         self._rows = 0
         self._task: rich.progress.TaskID | None = None
-        self._is_shown = sys.stderr.isatty()
+        self._is_shown = _screen().isatty()
 
     def advance(self, number: int, num_rows: int) -> None:
         self._rows += num_rows
@@ -81,6 +81,10 @@ class _Bar:
         if self._task is not None:
             _display.remove(self._task)
             self._task = None
+
+
+def _screen() -> TextIO:
+    return sys.stderr
 
 
 def _length(flow: Flow) -> int | None:
@@ -105,7 +109,7 @@ class _Display:
             if self._shown is None:
                 columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
                 more = (TextColumn("{task.fields[speed]}"), TimeRemainingColumn())
-                self._shown = Progress(*columns, *more, console=Console(file=sys.stderr), redirect_stdout=False)
+                self._shown = Progress(*columns, *more, console=Console(file=_screen()), redirect_stdout=False)
                 self._shown.start()
             return self._shown.add_task(title, completed=done, total=total, speed="")
 

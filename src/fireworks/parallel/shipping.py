@@ -63,10 +63,10 @@ class _Elsewhere(Base):
     def num_items(self) -> int:
         self._refuse()
 
-    def pieces(self, span: Span, run: Run) -> NoReturn:
+    def pieces(self, span: Span, run: Run) -> NoReturn:  # noqa: ARG002
         self._refuse()
 
-    def open(self, run: Run) -> Cursor:
+    def open(self, run: Run) -> Cursor:  # noqa: ARG002
         self._refuse()
 
     def _refuse(self) -> NoReturn:

@@ -89,7 +89,7 @@ class Stats:
 
     def __repr__(self) -> str:
         heads = ("stage", "rows in", "rows out", "set aside", "workers", "work s", "wait s", "rows/s")
-        lines = [heads]
+        lines: list[tuple[str, ...]] = [heads]
         for stage in self.stages:
             counts = (stage.rows_in, stage.rows_out, stage.set_aside)
             times = (f"{stage.work_s:.3f}", f"{stage.wait_s:.3f}", f"{stage.rows_per_s:,.0f}")

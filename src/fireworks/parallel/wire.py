@@ -6,13 +6,15 @@ import io
 import pickle
 import socket
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
-# A frame: how many parts, the bytes of each, then the parts: the pickle, and each piece of memory that it refers to.
-_COUNT = struct.Struct("<I")
+# A frame: how many parts, and the bytes of all that follows; the bytes of each part; the parts themselves, which are the
+# pickle and each piece of memory that it refers to.
 _ALIGN = 64  # what torch gives to its own memory
+_HEAD = struct.Struct("<QQ48x")
 _PARTS_AT_ONCE = 512  # Linux takes 1,024
 
 
@@ -28,7 +30,7 @@ class _Pickler(pickle.Pickler):
     def reducer_override(self, obj: Any) -> Any:
         if type(obj) is not torch.Tensor or not _is_plain(obj):
             return NotImplemented
-        memory = obj.contiguous().reshape(-1).view(torch.uint8).numpy()
+        memory: Any = obj.contiguous().reshape(-1).view(torch.uint8).numpy()
         return _rebuild, (pickle.PickleBuffer(memory), obj.dtype, tuple(obj.shape))
 
 
@@ -49,45 +51,61 @@ def packed(value: Any) -> list[Any]:
     return [stream.getbuffer(), *(part.raw() for part in memory)]
 
 
-def send(connection: socket.socket, parts: list[Any]) -> None:
-    """Write a frame of `packed` parts."""
-    sizes = [len(part) for part in parts]
-    head = _COUNT.pack(len(parts)) + struct.pack(f"<{len(parts)}Q", *sizes)
-    pieces: list[Any] = [head, b"\0" * (-len(head) % _ALIGN)]
-    for part in parts:
-        pieces += [part, b"\0" * (-len(part) % _ALIGN)]
+def _nobody_asks() -> None:
+    """Wait on; whoever has set a time limit on the connection says what is to happen when it is over."""
+
+
+def send(connection: socket.socket, parts: list[Any], check: Callable[[], None] = _nobody_asks) -> None:
+    """Write a frame of `packed` parts.
+
+    Args:
+        connection: One end of a pair of sockets.
+        parts: See `packed`.
+        check: Called each time that the connection's time limit is over; raises if there is nothing to wait for.
+    """
+    sizes = struct.pack(f"<{len(parts)}Q", *(len(part) for part in parts))
+    pieces: list[Any] = []
+    for part in [sizes, *parts]:
+        pieces += [part, bytes(-len(part) % _ALIGN)]
+    pieces.insert(0, _HEAD.pack(len(parts), sum(map(len, pieces))))
     pieces = [memoryview(piece) for piece in pieces if len(piece)]
     while pieces:
-        sent = connection.sendmsg(pieces[:_PARTS_AT_ONCE])
+        try:
+            sent = connection.sendmsg(pieces[:_PARTS_AT_ONCE])
+        except TimeoutError:
+            check()
+            continue
         while pieces and sent >= len(pieces[0]):
             sent -= len(pieces.pop(0))
         if sent:
             pieces[0] = pieces[0][sent:]
 
 
-def receive(connection: socket.socket) -> Any:
-    """Read a frame and return its object.
+def receive(connection: socket.socket, check: Callable[[], None] = _nobody_asks) -> Any:
+    """Read a frame and return its object; the arguments are those of `send`.
 
     Raises:
         EOFError: the other side is gone.
     """
-    (count,) = _COUNT.unpack(_exactly(connection, _COUNT.size))
-    sizes = struct.unpack(f"<{count}Q", _exactly(connection, 8 * count))
-    _exactly(connection, -(_COUNT.size + 8 * count) % _ALIGN)
-    total = sum(size + -size % _ALIGN for size in sizes)
-    memory = memoryview(_exactly(connection, total))
-    parts, start = [], 0
+    count, num_bytes = _HEAD.unpack(_exactly(connection, _HEAD.size, check))
+    memory = memoryview(_exactly(connection, num_bytes, check))
+    sizes = struct.unpack_from(f"<{count}Q", memory)
+    start, parts = 8 * count + -8 * count % _ALIGN, []
     for size in sizes:
         parts.append(memory[start : start + size])
         start += size + -size % _ALIGN
     return pickle.loads(parts[0], buffers=parts[1:])  # noqa: S301 (a worker of ours wrote it)
 
 
-def _exactly(connection: socket.socket, num_bytes: int) -> bytearray:
+def _exactly(connection: socket.socket, num_bytes: int, check: Callable[[], None]) -> bytearray:
     memory = bytearray(num_bytes)
     view, have = memoryview(memory), 0
     while have < num_bytes:
-        got = connection.recv_into(view[have:])
+        try:
+            got = connection.recv_into(view[have:])
+        except TimeoutError:
+            check()
+            continue
         if not got:
             raise EOFError("the other side is gone")
         have += got

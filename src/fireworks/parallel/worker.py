@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
+import queue
 import signal
 import socket
 import threading
@@ -81,9 +82,20 @@ def _serve(connection: socket.socket) -> None:
         send(connection, packed(_failed(error)))
         return
     send(connection, packed((READY,)))
-    while True:
-        block, epoch, message, rows = receive(connection)
+    blocks: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(connection, blocks), daemon=True).start()
+    while (received := blocks.get()) is not None:
+        block, epoch, message, rows = received
         send(connection, _answer(stages, Chunk(message, rows), Run(epoch), block))
+
+
+def _read(connection: socket.socket, blocks: queue.SimpleQueue[Any]) -> None:
+    """Take what comes while the block before it is worked on, so that the other side never waits for this one to read."""
+    try:
+        while True:
+            blocks.put(receive(connection))
+    except (EOFError, OSError):
+        blocks.put(None)
 
 
 def _answer(stages: list[RowStage], chunk: Chunk, run: Run, block: int) -> list[Any]:

@@ -10,6 +10,12 @@ from fireworks.core.pipe import Pipe
 from fireworks.core.source import SourceBase
 
 _THINNED = "fireworks.core.stages.Thinned"
+_STEERING = (
+    "fireworks.parallel.prefetch.Prefetch",
+    "fireworks.parallel.progress.Progress",
+    "fireworks.parallel.with_budget.WithBudget",
+)
+"""Stages that say how a pass runs, and look at no column."""
 _PASSING = (
     "fireworks.core.iterator._FixedEpoch",
     "fireworks.transforms.batch._Batches",
@@ -50,6 +56,11 @@ def selected(stage: Any) -> Sequence[str] | None:
 def dropped(stage: Any) -> Sequence[str] | None:
     """Return the columns that a stage leaves out if it is a drop, else None."""
     return stage.columns if _is(stage, "fireworks.transforms.drop.Drop") else None
+
+
+def steers(stage: Any) -> bool:
+    """Tell whether a stage says how a pass runs, and lets every row pass as it is."""
+    return _is(stage, *_STEERING)
 
 
 def looked_at(stage: Any) -> Sequence[str] | None:
@@ -95,7 +106,7 @@ def _after(names: list[str], stage: Pipe) -> list[str] | None:
         return list(kept)
     if left_out is not None:
         return [name for name in names if name not in left_out] or None  # a drop of everything is an error
-    return names if seen is not None else None
+    return names if seen is not None or steers(stage) else None
 
 
 def needed(flow: Flow, wanted: frozenset[str] | None) -> frozenset[str] | None:

@@ -162,8 +162,9 @@ def _parts(pipe: Pipe) -> tuple[str, str]:
     """Return the kind of a stage, and what stands between its parentheses."""
     if isinstance(pipe, Junction):
         return type(pipe).__name__, ""
-    head, opened, inside = " ".join(pipe.describe().split()).partition("(")
-    return head, inside.removesuffix(")") if opened else ""
+    head, _, rest = " ".join(pipe.describe().split()).partition("(")
+    inside, _, behind = rest.rpartition(")")
+    return head, f"{inside} {behind}".strip()
 
 
 def _amount(facts: StageFacts) -> str:

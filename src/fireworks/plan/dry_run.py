@@ -8,7 +8,7 @@ import itertools
 import json
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from torch import nn
@@ -162,8 +162,9 @@ def dry_run(pipe: Pipe, rows: int = 64, *, strict: bool = False, seconds: float 
         (True, '1,000')
     """
     check_count(rows, at_least=1, where="dry_run: rows")
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
-        raise ValueError(f"dry_run: seconds must be a positive number; got {seconds!r:.60}.")
+    given: Any = seconds
+    if isinstance(given, bool) or not isinstance(given, (int, float)) or not given > 0:
+        raise ValueError(f"dry_run: seconds must be a positive number; got {given!r:.60}.")
     report = _DryRun(pipe, rows, perf_counter() + seconds).report()
     if strict and not report.ok:
         raise DryRunError(str(report), report=report)

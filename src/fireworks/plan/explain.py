@@ -15,7 +15,8 @@ from fireworks.core.recursion import chain
 from fireworks.core.source import SourceBase
 from fireworks.core.stages import RowStage
 from fireworks.plan.answer import Answer, answer
-from fireworks.plan.facts import StageFacts, facts_of, where_it_runs
+from fireworks.plan.columns import steers
+from fireworks.plan.facts import CALLER, StageFacts, facts_of, where_it_runs
 from fireworks.plan.optimise import Done, is_pushed, runnable
 from fireworks.plan.shorten import bytes_text, shortened
 from fireworks.plan.switch import is_on
@@ -190,7 +191,7 @@ def _steps(pipe: Pipe, written: Flow, run: Flow, depth: int) -> Iterator[Step]:
     """Yield the steps of a flow as it runs, beside the same flow as it was written."""
     yield from _base_steps(pipe, written.base, run.base, depth)
     for order in run.orders:
-        yield Step("order", f"{order_text(order)}{_holds(order, pipe)}", depth)
+        yield Step("order", f"{order_text(order, pipe)}{_holds(order, pipe)}", depth)
     stages = list(run.stages)
     for stage in [stage for stage in stages if isinstance(stage, Done)]:
         yield Step("done", f"{shortened(stage.stage.describe())}: by what is read", depth)
@@ -200,7 +201,12 @@ def _steps(pipe: Pipe, written: Flow, run: Flow, depth: int) -> Iterator[Step]:
         grain = (
             "on each batch" if run.is_batched else f"on blocks of {run.grid:,} rows" if run.grid else "on what is read"
         )
-        yield Step("run", f"{names}: {grain}, {where_it_runs(stages[-1])}", depth)
+        away = [
+            f"{shortened(_stage_text(stage), 40)} {where}"
+            for stage in stages
+            if (where := where_it_runs(stage)) != CALLER
+        ]
+        yield Step("run", f"{names}: {grain}, {'; '.join(away) or CALLER}", depth)
 
 
 def _stage_text(stage: Any) -> str:
@@ -251,12 +257,16 @@ def _components(junction: Junction, run: Base) -> Iterator[tuple[str, Pipe, Flow
         yield name, part, flow if flow.stages else replace(flow, stages=part.flow.stages)
 
 
-def order_text(order: Order) -> str:
-    """Return an order as its stage describes itself."""
+def order_text(order: Order, pipe: Pipe) -> str:
+    """Return an order as the stage describes itself that brought it into the chain of a pipe."""
     if isinstance(order, Pipe):
         return shortened(order.describe())
     stage = _filter_of(order)
-    return type(order).__name__ if stage is None else shortened(stage.describe())
+    if stage is None:
+        stage = next((owner for owner in reversed(list(chain(pipe))) if order in owner.flow.orders), None)
+    if stage is None:
+        return type(order).__name__.lstrip("_")
+    return type(stage).__name__ if isinstance(stage, Junction) else shortened(stage.describe())
 
 
 def _filter_of(order: Order) -> Any:
@@ -291,9 +301,9 @@ def _rules(pipe: Pipe) -> Iterator[str]:
         if isinstance(stage, Junction):
             base = _below(runnable(pipe)).base
             for _, part, flow in _components(stage, base):
-                yield from _flow_rules(part.flow, flow, _is_optimised(pipe))
+                yield from _flow_rules(part, part.flow, flow, _is_optimised(pipe))
                 yield from _order_rules(part)
-    yield from _flow_rules(pipe.flow, runnable(pipe), _is_optimised(pipe))
+    yield from _flow_rules(pipe, pipe.flow, runnable(pipe), _is_optimised(pipe))
     yield from _order_rules(pipe)
 
 
@@ -304,9 +314,9 @@ def _below(flow: Flow) -> Flow:
     return flow
 
 
-def _flow_rules(written: Flow, run: Flow, is_optimised: bool) -> Iterator[str]:  # noqa: FBT001
+def _flow_rules(pipe: Pipe, written: Flow, run: Flow, is_optimised: bool) -> Iterator[str]:  # noqa: FBT001
     if isinstance(written.base, Barrier) and isinstance(run.base, Barrier):
-        yield from _flow_rules(written.base.flow, run.base.flow, is_optimised)
+        yield from _flow_rules(pipe, written.base.flow, run.base.flow, is_optimised)
     if isinstance(run.base, SourceBase) and run.base.source is not run.base.stands_for:
         few, every = run.base.source.known_columns or [], run.base.stands_for.known_columns or []
         text = shortened(run.base.stands_for.describe())
@@ -318,10 +328,11 @@ def _flow_rules(written: Flow, run: Flow, is_optimised: bool) -> Iterator[str]: 
         if expression is None or flow is None or not is_optimised:
             continue
         if is_pushed(flow, expression):
-            yield f"filter: {order_text(order)} is found by the source, which reads what it must."
+            yield f"filter: {order_text(order, pipe)} is found by the source, which reads what it must."
         else:
-            yield f"filter: the pass that finds {order_text(order)} reads {', '.join(expression.columns)} where it can."
-    real = [stage for stage in run.stages if not isinstance(stage, Done)]
+            yield f"filter: the pass that finds {order_text(order, pipe)} reads {', '.join(expression.columns)} where it can."
+    real = [stage for stage in run.stages if not (isinstance(stage, Done) or steers(stage))]
+    real = real if all(where_it_runs(stage) == CALLER for stage in real) else []
     if len(real) > 1:
         unit = "batch" if run.is_batched else "block"
         yield f"fused: {_names(real)} run one after the other on each {unit}, nothing is kept between them."

@@ -16,7 +16,7 @@ from fireworks.core.stages import OrderStage, RowStage
 from fireworks.errors import FireworksError
 from fireworks.message import Schema
 from fireworks.message.schema import Field
-from fireworks.plan.columns import dropped, looked_at, selected
+from fireworks.plan.columns import dropped, looked_at, selected, steers
 
 
 @dataclass(frozen=True)
@@ -180,6 +180,8 @@ def how_it_runs(stage: Pipe) -> str:
         if not stage.random_access:
             return "read on, from the first row"
         return f"read when asked for, {read_rows(stage.schema.row_bytes):,} rows at a time"
+    if steers(stage):
+        return where_it_runs(stage) if hasattr(stage, "num_items") else ""
     if isinstance(stage, RowStage):
         if stage.drops_rows and not stage.is_batched:
             return "moves row numbers" if stage.is_indexable else "on blocks of the stream"
@@ -197,11 +199,16 @@ def _grain(stage: RowStage) -> str:
     return f"on blocks of {block_rows(stage.flow.base.row_bytes):,} rows"
 
 
+CALLER = "in the caller's thread"
+
+
 def where_it_runs(stage: Any) -> str:
     """Return in which threads or processes a stage works."""
+    if steers(stage) and getattr(stage, "num_items", None):
+        return f"with all before it up to {stage.num_items} items ahead, in a thread of its own"
     workers = getattr(stage, "workers", 0)
     if not isinstance(workers, int) or workers < 1:
-        return "in the caller's thread"
+        return CALLER
     kind = "processes" if getattr(stage, "backend", "thread") == "process" else "threads"
     return f"in {workers} worker {kind}"
 

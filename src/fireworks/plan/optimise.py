@@ -33,6 +33,7 @@ from fireworks.plan.columns import (
     passed_on,
     runs_components,
     selected,
+    steers,
 )
 from fireworks.plan.switch import is_on
 
@@ -159,7 +160,7 @@ def _fitted(stages: tuple[RowStage, ...], base: Base) -> tuple[RowStage, ...] | 
     fitted: list[RowStage] = []
     for number, stage in enumerate(stages):
         kept, left_out = selected(stage), dropped(stage)
-        if kept is None and left_out is None and looked_at(stage) is None:
+        if kept is None and left_out is None and looked_at(stage) is None and not steers(stage):
             return (*fitted, *stages[number:])
         if left_out is not None:
             missing = [name for name in left_out if name not in names]

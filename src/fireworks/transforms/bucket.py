@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
@@ -20,7 +21,7 @@ from fireworks.core.pipe import Pipe
 from fireworks.core.recursion import chain
 from fireworks.core.run import Run
 from fireworks.core.stages import RowStage, require_columns
-from fireworks.errors import ColumnTypeError, ColumnValueError, NoRandomAccessError, UnknownLengthError
+from fireworks.errors import ColumnValueError, NoRandomAccessError, UnknownLengthError
 from fireworks.message import Message
 from fireworks.message.columns import Column, Positions
 from fireworks.message.conversion.convert import as_tensor
@@ -86,7 +87,8 @@ class Bucket(Pipe):
         elif not callable(by):
             raise TypeError(f"bucket: by must be a column or a function; got {by!r:.60} of type {type(by).__name__}.")
         self.by, self.boundaries, self.drop_last = by, _boundaries(boundaries), drop_last
-        self.batch_rows = _rows_of_each(batch_rows, len(self.boundaries) + 1)
+        self.bucket_rows = _rows_of_each(batch_rows, len(self.boundaries) + 1)
+        self.batch_rows = max(self.bucket_rows)  # of any batch, at most
 
     @property
     def order_varies(self) -> bool:
@@ -94,7 +96,7 @@ class Bucket(Pipe):
 
     def describe(self) -> str:
         by = self.by if isinstance(self.by, str) else function_name(self.by)
-        rows: Any = list(self.batch_rows) if len(set(self.batch_rows)) > 1 else self.batch_rows[0]
+        rows: Any = list(self.bucket_rows) if len(set(self.bucket_rows)) > 1 else self.batch_rows
         return f"Bucket({by}, {list(self.boundaries)}, {rows}{', drop_last=True' if self.drop_last else ''})"
 
     def make_flow(self) -> Flow:
@@ -115,7 +117,7 @@ class Bucket(Pipe):
             lengths = _as_numbers(call(self.by, chunk.message, who=self.describe()), len(chunk.rows))
         else:
             lengths = _of_column(self.by, chunk.message.raw(self.by), chunk.rows)
-        missing = chunk.rows[np.isnan(lengths)] if lengths.dtype.kind == "f" else ()
+        missing = chunk.rows[np.isnan(lengths)] if lengths.dtype.kind == "f" else chunk.rows[:0]
         if len(missing):
             raise ColumnValueError(
                 f"bucket: {len(missing)} lengths are missing, the first in row {missing[0]} of the source; leave these rows "
@@ -125,8 +127,9 @@ class Bucket(Pipe):
 
 
 def _boundaries(boundaries: Sequence[float]) -> tuple[float, ...]:
-    numbers = tuple(np.asarray(boundaries).tolist()) if np.ndim(boundaries) == 1 else ()
-    if not numbers or not all(low < high for low, high in pairwise(numbers)) or numbers[-1] != numbers[-1]:  # noqa: PLR0124
+    array: np.ndarray[Any, Any] = np.asarray(boundaries)
+    numbers: tuple[float, ...] = tuple(array.tolist()) if array.ndim == 1 and array.dtype.kind in "iuf" else ()
+    if not numbers or not all(low < high for low, high in pairwise(numbers)) or math.isnan(numbers[-1]):
         raise ValueError(f"bucket: boundaries must be increasing numbers, at least one; got {boundaries!r:.80}.")
     return numbers
 
@@ -219,7 +222,7 @@ class _Buckets(Barrier):
         span: Span = range(num_rows)
         for order in reversed(shuffles):
             span = order.locate(span, num_rows, epoch)
-        return planned(buckets[as_positions(span)], self._stage.batch_rows, drop_last=self._stage.drop_last)
+        return planned(buckets[as_positions(span)], self._stage.bucket_rows, drop_last=self._stage.drop_last)
 
     def num_items(self) -> int:
         if not self.is_indexable:
@@ -239,8 +242,9 @@ class _Buckets(Barrier):
     def pieces(self, span: Span, run: Run) -> Iterator[Chunk]:
         if not self.is_indexable:
             raise NoRandomAccessError(f"{self._stage.describe()} is a stream here.")
-        plan = self._plan(run.epoch, self.flow.num_items())
-        for group in groups(as_positions(span), max(1, read_rows(self.row_bytes) // max(self._stage.batch_rows))):
+        plan, positions = self._plan(run.epoch, self.flow.num_items()), as_positions(span)
+        for part in groups(positions, max(1, read_rows(self.row_bytes) // max(self._stage.bucket_rows))):
+            group = as_positions(part)
             stops = plan.ends[group]
             sizes = stops - np.where(group > 0, plan.ends[group - 1], 0)
             chunk = join(list(self.flow.pieces(plan.rows[places(stops - sizes, sizes)], run)))
@@ -288,14 +292,16 @@ class _BucketCursor(Cursor):
 
     def __init__(self, input: Cursor, stage: Bucket, run: Run, block_rows: int) -> None:
         self._input, self._stage, self._run, self._block_rows = input, stage, run, block_rows
-        self._begin([0] * len(stage.batch_rows))
+        self._begin([0] * len(stage.bucket_rows))
 
     def _begin(self, handed_out: list[int]) -> None:
         self._handed_out = handed_out  # rows of each bucket, since the input's place at the beginning
         self._seen = [0] * len(handed_out)
         self._waiting: list[list[tuple[int, Chunk]]] = [[] for _ in handed_out]  # with the numbers of their blocks
         self._ready: list[_Ready] = []  # the first to hand out stands last
-        self._blocks: dict[int, tuple[State, list[int]]] = {}  # where the input stood before a block, and rows seen by then
+        self._blocks: dict[
+            int, tuple[State, list[int]]
+        ] = {}  # where the input stood before a block, and rows seen by then
         self._number = 0
         self._is_at_end = False
 
@@ -329,7 +335,7 @@ class _BucketCursor(Cursor):
 
     def _fill(self, bucket: int, block: Chunk, places: Positions) -> Iterator[_Ready]:
         """Put rows of a block into a bucket, and yield each batch that they fill."""
-        size, waiting = self._stage.batch_rows[bucket], self._waiting[bucket]
+        size, waiting = self._stage.bucket_rows[bucket], self._waiting[bucket]
         missing = size - sum(len(part.rows) for _, part in waiting)
         while len(places) >= missing:
             last = self._number, block.take(places[:missing])
@@ -357,7 +363,10 @@ class _BucketCursor(Cursor):
         if oldest is None:
             return {"input": self._input.state_dict(), "handed_out": [0] * len(self._seen)}
         place, seen = self._blocks[oldest]
-        return {"input": place, "handed_out": [out - before for out, before in zip(self._handed_out, seen, strict=True)]}
+        return {
+            "input": place,
+            "handed_out": [out - before for out, before in zip(self._handed_out, seen, strict=True)],
+        }
 
     def load_state_dict(self, state: State) -> None:
         self._input.load_state_dict(state["input"])

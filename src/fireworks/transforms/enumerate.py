@@ -16,6 +16,7 @@ from fireworks.core.pipe import Pipe
 from fireworks.core.recursion import chain
 from fireworks.core.run import Run
 from fireworks.core.stages import RowStage
+from fireworks.core.workers import THREAD
 from fireworks.errors import ColumnTypeError
 from fireworks.message import Message
 
@@ -29,7 +30,8 @@ class Enumerate(Pipe):
     """Add a column with the position of each item, as it is here: a shuffle behind it moves the numbers with the items.
 
     Behind ``batch`` an item is a batch, so all rows of a batch get its number; for the numbers of rows write it before
-    ``batch``. Each epoch is numbered from ``start`` again.
+    ``batch``. Each epoch is numbered from ``start`` again. Functions in front of it run in the caller's thread or in threads;
+    write those that run in processes behind it.
 
     Args:
         input: Rows or batches.
@@ -107,7 +109,9 @@ class _Numbered(Barrier):
 
     def no_rows(self) -> Message:
         nothing = self.flow.no_rows()
-        return _marked(Chunk(nothing, np.empty(0, dtype=np.int64)), self._mark, torch.empty(0, dtype=torch.int64)).message
+        return _marked(
+            Chunk(nothing, np.empty(0, dtype=np.int64)), self._mark, torch.empty(0, dtype=torch.int64)
+        ).message
 
     def num_rows(self, span: Span, epoch: int) -> int:
         return self.flow.num_rows_of(span, epoch)
@@ -157,6 +161,9 @@ class _WithPosition(RowStage):
         self._stage, self._flow = stage, flow
         self.on_grid = any(inner.on_grid for inner in flow.stages)  # type: ignore[misc]
         self.drops_rows = any(inner.drops_rows for inner in flow.stages)
+        # Threads that ran one of the stages run all of them. A process would be sent everything upstream of them.
+        in_threads = (inner.staff for inner in flow.stages if inner.staff and inner.staff.backend == THREAD)
+        self.staff = next(in_threads, None)
 
     def describe(self) -> str:
         return self._stage.describe()

@@ -129,7 +129,8 @@ class _Elements(Barrier):
         return int(ends[-1]) if len(ends) else 0
 
     def no_rows(self) -> Message:
-        return self.flow.no_rows()
+        nothing = self.flow.no_rows()
+        return self._stage.transform(nothing) if nothing.columns else nothing
 
     def pieces(self, span: Span, run: Run) -> Iterator[Chunk]:
         if not self.is_indexable:
@@ -143,7 +144,9 @@ class _Elements(Barrier):
         first, last = np.searchsorted(ends, [span.start, span.stop - 1], side="right").tolist()
         position = int(ends[first - 1]) if first else 0
         # in blocks, so that long lists are not all taken apart at once
-        for number, block in enumerate(recut(self.flow.pieces(range(first, last + 1), run), block_rows(self.row_bytes))):
+        for number, block in enumerate(
+            recut(self.flow.pieces(range(first, last + 1), run), block_rows(self.row_bytes))
+        ):
             flat = self._stage.process(block, run, number)
             piece = flat.cut(max(span.start - position, 0), max(span.stop - position, 0))
             position += len(flat.rows)

@@ -82,5 +82,8 @@ class LabelIndex(RowStage):
 
     def compute(self, chunk: Chunk, run: Run, block: int) -> Chunk:  # noqa: ARG002
         message = chunk.message
-        found = self._classes.positions(self.column, message.raw(self.column), chunk.rows)
-        return Chunk(message.assign(**{self.column: torch.from_numpy(found)}), chunk.rows)
+        labels = message.raw(self.column)
+        found = torch.from_numpy(self._classes.positions(self.column, labels, chunk.rows))
+        # labels that are a tensor on a device stay there, beside the other columns
+        found = found.to(labels.device) if isinstance(labels, torch.Tensor) else found
+        return Chunk(message.assign(**{self.column: found}), chunk.rows)

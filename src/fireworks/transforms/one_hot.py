@@ -74,7 +74,10 @@ class OneHot(RowStage):
 
     def compute(self, chunk: Chunk, run: Run, block: int) -> Chunk:  # noqa: ARG002
         message = chunk.message
-        found = self._classes.positions(self.column, message.raw(self.column), chunk.rows)
+        labels = message.raw(self.column)
+        found = self._classes.positions(self.column, labels, chunk.rows)
         hot = torch.zeros(len(found), len(self._classes), dtype=self.dtype)
         hot[torch.arange(len(found)), torch.from_numpy(found)] = 1
+        # labels that are a tensor on a device stay there, beside the other columns
+        hot = hot.to(labels.device) if isinstance(labels, torch.Tensor) else hot
         return Chunk(message.assign(**{self.column: hot}), chunk.rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 import torch
@@ -134,10 +134,7 @@ class Pad(RowStage):
         counts = first[1]
         if self.mask:
             _refuse(self.mask, chunk.message.columns)
-            width = self._width(counts)
-            kept = torch.from_numpy(np.minimum(counts, width))[:, None]
-            places = torch.arange(width)[None]
-            stored[self.mask] = places < kept if self.side == "right" else places >= width - kept
+            stored[self.mask] = torch.from_numpy(self._mask(counts, self._width(counts)))
         if self.lengths:
             _refuse(self.lengths, chunk.message.columns)
             stored[self.lengths] = torch.from_numpy(counts)
@@ -169,22 +166,29 @@ class Pad(RowStage):
             return elements.reshape(column.shape)
         shape, filling = (len(counts) * width, *elements.shape[1:]), self._filling(elements.dtype)
         padded = torch.full(shape, filling, dtype=elements.dtype, device=elements.device)
-        of_row = np.repeat(np.arange(len(counts)), counts)
-        inside = np.arange(len(of_row)) - np.repeat(np.cumsum(counts) - counts, counts)
-        if self.side == "left":
-            inside += np.repeat(width - counts, counts)
-        fits = (inside >= 0) & (inside < width)
-        places = torch.from_numpy(of_row * width + inside)
-        if not fits.all():
-            chosen = torch.from_numpy(np.flatnonzero(fits))
-            places, elements = places[chosen], elements[chosen.to(elements.device)]
+        if self.truncate and (counts > width).any():
+            elements = elements[torch.from_numpy(self._fitting(counts, width)).to(elements.device)]
+        places = torch.from_numpy(np.flatnonzero(self._mask(counts, width)))
         padded[places.to(elements.device)] = elements
         return padded.reshape(len(counts), width, *elements.shape[1:])
+
+    def _mask(self, counts: Positions, width: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Return where in the padded rows the elements stand."""
+        kept, places = np.minimum(counts, width)[:, None], np.arange(width)
+        mask: np.ndarray[Any, np.dtype[np.bool_]] = places < kept if self.side == "right" else places >= width - kept
+        return mask
+
+    def _fitting(self, counts: Positions, width: int) -> Positions:
+        """Return which of the elements, end to end, are left of rows that are cut."""
+        inside = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        if self.side == "left":
+            inside += width - np.repeat(counts, counts)
+        return np.flatnonzero(inside < width if self.side == "right" else inside >= 0)
 
     def _elements(self, name: str, column: Column, count: int) -> torch.Tensor:
         flat = list_elements(name, column, who="pad")
         if not count and is_objects(flat):
-            if self.dtype is None:
+            if self.dtype is None and len(column):
                 raise ColumnTypeError(
                     f"pad: the lists of column {name!r} are all empty here, so their type is not known; pass dtype=…."
                 )
@@ -196,7 +200,7 @@ class Pad(RowStage):
         if dtype.is_floating_point or dtype.is_complex:
             return self.value
         low, high = (0, 1) if dtype == torch.bool else (torch.iinfo(dtype).min, torch.iinfo(dtype).max)
-        if self.value != self.value or not low <= self.value <= high or int(self.value) != self.value:  # noqa: PLR0124
+        if not low <= self.value <= high or int(self.value) != self.value:
             raise ColumnValueError(
                 f"pad: value={self.value!r} is none of {str(dtype).removeprefix('torch.')}, the type of the elements; pass "
                 "another value, or dtype=…."

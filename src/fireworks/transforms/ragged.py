@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any, cast
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
@@ -47,8 +49,9 @@ def list_lengths(name: str, column: Column, rows: Positions, *, who: str) -> Pos
             raise _no_lists(name, column, who)
         return np.full(len(column), column.shape[1], dtype=np.int64)
     if is_arrow(column, is_list):
-        lengths = pc.list_value_length(arrow_of(column)).cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
-        lengths = cast("Positions", lengths)
+        counts = pc.list_value_length(arrow_of(column))
+        counts = counts.fill_null(-1) if counts.null_count else counts
+        lengths: Positions = counts.to_numpy().astype(np.int64)
     elif is_objects(column):
         lengths = np.fromiter((_length(name, cell, column, who) for cell in column), np.int64, len(column))
     else:
@@ -65,9 +68,9 @@ def list_lengths(name: str, column: Column, rows: Positions, *, who: str) -> Pos
 
 
 def _length(name: str, cell: Any, column: Column, who: str) -> int:
-    if isinstance(cell, _CELLS) and getattr(cell, "ndim", 1):
+    if isinstance(cell, _CELLS) and getattr(cell, "ndim", True):
         return len(cell)
-    if cell is None or cell != cell:  # NaN, as pandas writes a missing object  # noqa: PLR0124
+    if cell is None or cell is pd.NA or (isinstance(cell, float) and math.isnan(cell)):
         return -1
     raise _no_lists(name, column, who, f", such as {cell!r:.40}")
 
@@ -100,11 +103,11 @@ def list_elements(name: str, column: Column, *, who: str) -> Column:
     if is_arrow(column, is_list):
         elements = arrow_of(column).flatten()
         is_text = pa.types.is_string(elements.type) or pa.types.is_large_string(elements.type)
-        return column_of_data(elements) if is_text else cast("Column", ArrowExtensionArray(elements))
+        return column_of_data(elements) if is_text else ArrowExtensionArray(elements)
     cells = list(cast("Any", column))
     try:
         if cells and all(isinstance(cell, torch.Tensor) for cell in cells):
-            return _same_type(torch.cat(cells), cells)
+            return _same_type(torch.cat(cells), cells)  # type: ignore[no-any-return]
         if cells and all(isinstance(cell, np.ndarray) for cell in cells):
             array = _same_type(np.concatenate(cells), cells)
             return as_column(name, array) if array.ndim == 1 else torch.from_numpy(array)
@@ -129,4 +132,5 @@ def places(starts: Positions, counts: Positions) -> Positions:
         [5, 6, 0, 1, 2]
     """
     ends = np.cumsum(counts)
-    return np.arange(ends[-1] if len(ends) else 0, dtype=np.int64) + np.repeat(starts - (ends - counts), counts)
+    found: Positions = np.repeat(starts - (ends - counts), counts)
+    return found + np.arange(len(found))

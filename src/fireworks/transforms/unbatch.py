@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, final
 
 import numpy as np
@@ -144,7 +145,7 @@ class _Rows(Barrier):
         order = np.argsort(slot, kind="stable")
         bounds = np.searchsorted(slot[order], np.arange(0, len(batches) + _BATCHES_AT_A_TIME, _BATCHES_AT_A_TIME))
         parts = []
-        for number, (low, high) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+        for number, (low, high) in enumerate(pairwise(bounds)):
             group = slice(number * _BATCHES_AT_A_TIME, (number + 1) * _BATCHES_AT_A_TIME)
             joined = join(list(self.flow.pieces(batches[group], run)))
             sizes = ends[batches[group]] - starts[group]

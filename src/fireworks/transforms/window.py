@@ -10,14 +10,14 @@ import torch
 from pandas.arrays import ArrowExtensionArray
 
 from fireworks._internal.checks import check_count
-from fireworks.core.chunk import Chunk, Span, groups, join, recut
+from fireworks.core.chunk import Chunk, Span, as_positions, groups, join, recut
 from fireworks.core.cursor import Cursor
 from fireworks.core.flow import Barrier, Flow, read_rows
 from fireworks.core.pipe import Pipe
 from fireworks.core.run import Run
 from fireworks.errors import NoRandomAccessError
 from fireworks.message import Message
-from fireworks.message.columns import Column, Positions
+from fireworks.message.columns import Column, Positions, take
 from fireworks.message.conversion.kinds import arrow_of
 from fireworks.message.conversion.lists import fixed_size_lists
 from fireworks.message.interchange.arrow_columns import array_of_column, one_array
@@ -63,7 +63,9 @@ class Window(Pipe):
         self.window_rows = check_count(num_rows, at_least=1, where="window: num_rows")
         self.stride = check_count(stride, at_least=1, where="window: stride")
         if self.upstream.is_batched:
-            raise TypeError(f"window: the input has batches ({input!r}), and a window is cut from rows; .unbatch() first.")
+            raise TypeError(
+                f"window: the input has batches ({input!r}), and a window is cut from rows; .unbatch() first."
+            )
         self.upstream.flow.require_random_access("window", self.upstream)
 
     @property
@@ -103,7 +105,8 @@ class _Windows(Barrier):
         if isinstance(span, range) and self._stride <= self._num_rows:
             yield from self._in_order(span, run)
         else:
-            yield self._scattered(np.asarray(span, dtype=np.int64), run)
+            for group in groups(np.asarray(span, dtype=np.int64), read_rows(self.row_bytes)):
+                yield self._scattered(as_positions(group), run)
 
     def _in_order(self, span: range, run: Run) -> Iterator[Chunk]:
         """Read every row once, some thousand at a time; the rows that the next windows begin with are kept."""
@@ -132,12 +135,10 @@ class _Windows(Barrier):
         """Read every row that is in one of the windows, once. In order, the rows of one window stand side by side."""
         windows, slot = np.unique(span, return_inverse=True)
         starts = windows * self._stride
-        if self._stride < self._num_rows:
-            rows = np.unique(places(starts, np.full(len(starts), self._num_rows)))
-        else:
-            rows = places(starts, np.full(len(starts), self._num_rows))
+        own = np.minimum(np.diff(starts), self._num_rows)  # a window's rows in front of the next one
+        rows = places(starts, np.append(own, self._num_rows))
         chunk = join(list(self.flow.pieces(rows, run)))
-        begins = np.searchsorted(rows, starts)[slot]
+        begins = np.append(0, np.cumsum(own))[slot]
         return Chunk(_cut(chunk.message, begins, self._num_rows), chunk.rows[begins])
 
     def open(self, run: Run) -> Cursor:  # noqa: ARG002
@@ -154,10 +155,13 @@ def _windows(name: str, column: Column, starts: range | Positions, num_rows: int
     if isinstance(column, torch.Tensor):
         if not len(starts):
             return column.new_empty((0, num_rows, *column.shape[1:]))
-        step = starts.step if isinstance(starts, range) else 1
-        views = column.unfold(0, num_rows, step).movedim(-1, 1)
-        return views if isinstance(starts, range) else views[torch.from_numpy(starts).to(column.device)]
-    rows = places(np.asarray(starts, dtype=np.int64), np.full(len(starts), num_rows))
-    array: Any = array_of_column(name, cast("Column", column.take(rows)))[0]
+        if isinstance(starts, range):
+            return column.unfold(0, num_rows, starts.step).movedim(-1, 1)
+        # the same views of rows that lie end to end, which are gathered a window at a time
+        rows = column.contiguous()
+        shape, strides = (len(rows) - num_rows + 1, num_rows, *rows.shape[1:]), (rows.stride(0), *rows.stride())
+        return take({name: rows.as_strided(shape, strides, rows.storage_offset())}, starts)[name]
+    elements = places(np.asarray(starts, dtype=np.int64), np.full(len(starts), num_rows))
+    array: Any = array_of_column(name, cast("Column", column.take(elements)))[0]
     array = one_array(array) if hasattr(array, "num_chunks") else arrow_of(array)
     return cast("Column", ArrowExtensionArray(fixed_size_lists(array, (num_rows,), len(starts))))
