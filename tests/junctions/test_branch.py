@@ -137,6 +137,7 @@ class TestOnePass:
         del late
         for _ in range(30):
             next(running)
+        assert running._cursor._reader.shared.num_rows == 0
         too_late = iter(other.at_epoch(0))
         assert [int(row["n"]) for row in too_late] == list(range(50))
         assert source.begun == begun + 1

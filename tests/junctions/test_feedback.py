@@ -102,6 +102,11 @@ class TestBoundary:
         assert feedback.weights(0).tolist() == [1] * 8
         assert feedback.weights(7).tolist() == feedback.weights(6).tolist() == [1, 5, 1, 0, 1, 4, 1, 1]
 
+    def test_epochs_that_were_passed_over_have_what_was_sent_before_them(self):
+        feedback = fw.Feedback(table(3), seed=0)
+        feedback.send([1], [5.0], epoch=0)
+        assert feedback.weights(4).tolist() == feedback.weights(3).tolist() == [1, 5, 1]
+
     def test_the_last_word_counts(self):
         feedback = fw.Feedback(table(4), seed=0)
         feedback.send([2, 2, 3], [9.0, 8.0, 7.0])

@@ -41,7 +41,9 @@ class Fluent:
 
     def branch(self, count: int, *, max_rows: int = 65_536, timeout_s: float = 60.0) -> tuple[Pipe, ...]:
         """Return several pipes over this one for live consumers; of a stream they share one bounded pass. See `Branch`."""
-        return cast("tuple[Pipe, ...]", load("junctions.branch.branch")(self, count, max_rows=max_rows, timeout_s=timeout_s))
+        return cast(
+            "tuple[Pipe, ...]", load("junctions.branch.branch")(self, count, max_rows=max_rows, timeout_s=timeout_s)
+        )
 
     def bucket(
         self,
@@ -103,9 +105,7 @@ class Fluent:
         """
         return cast("Plan | Answer", load("plan.explain.explain")(self, method, count=count))
 
-    def filter(
-        self, predicate: Callable[[Message], Any] | Expression | pc.Expression | str, *comparison: Any
-    ) -> Pipe:
+    def filter(self, predicate: Callable[[Message], Any] | Expression | pc.Expression | str, *comparison: Any) -> Pipe:
         """Keep the rows for which something is true: ``filter("x >= 0 and y is not null")``; see `Filter`.
 
         A column with an operator will do as well, ``filter("x", ">=", 0)``, or a function, or pyarrow's expression.

@@ -264,9 +264,7 @@ class TablePipe(Source):
         """
         return DBPipe(self.name, self._database, columns, order_by=order_by, descending=descending)
 
-    def filter(
-        self, predicate: Callable[[Message], Any] | Expression | pc.Expression | str, *comparison: Any
-    ) -> Pipe:
+    def filter(self, predicate: Callable[[Message], Any] | Expression | pc.Expression | str, *comparison: Any) -> Pipe:
         """Query the table for some of its rows; see `DBPipe.filter`."""
         return self.query().filter(predicate, *comparison)
 

@@ -83,7 +83,6 @@ class KeyIndex:
         ids = self._ids(columns)
         starts = np.searchsorted(self._sorted, ids, side="left")
         counts = np.searchsorted(self._sorted, ids, side="right") - starts
-        counts[ids < 0] = 0
         left = np.repeat(np.arange(len(ids), dtype=np.int64), counts)
         within = np.arange(len(left), dtype=np.int64) - np.repeat(np.cumsum(counts) - counts, counts)
         return left, self._order[np.repeat(starts, counts) + within]

@@ -158,9 +158,7 @@ class Message(Exchange, PandasMethods):
         column = _columns.as_column(name, value)
         num_rows = column.shape[0]  # a third of the price of len(tensor)
         if num_rows != self._num_rows and self._columns:
-            raise ColumnLengthError(
-                f"Message: column {name!r} has {num_rows} rows, the message has {self._num_rows}."
-            )
+            raise ColumnLengthError(f"Message: column {name!r} has {num_rows} rows, the message has {self._num_rows}.")
         self._columns[name] = column
         self._num_rows = num_rows
         self._frame = None

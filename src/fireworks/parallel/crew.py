@@ -186,7 +186,7 @@ class Crew:
         join_threads(self._threads)
 
 
-def in_workers(
+def in_workers(  # noqa: C901 (reading, waiting and handing out share what is under way; apart they would not read straighter)
     stages: list[RowStage], workers: Workers, chunks: Iterator[tuple[int, Chunk]], run: Run
 ) -> Iterator[tuple[int, Chunk]]:
     """Run stages on numbered blocks in workers, and yield what becomes of each, in order.
