@@ -71,7 +71,7 @@ class TestTheTraceback:
     def test_all_frames_are_there_when_asked_for(self, monkeypatch):
         monkeypatch.setenv("FIREWORKS_TRACEBACK", "full")
         error = error_of(lambda: table().map(refuses).to_message())
-        assert "stages.py" in {file for file, _ in self.functions(error)}
+        assert "function_chain.py" in {file for file, _ in self.functions(error)}
         assert not any("left out" in note for note in error.__notes__)
 
     def test_an_error_that_we_raise_keeps_ours(self):

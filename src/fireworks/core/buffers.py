@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Hashable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -21,6 +22,7 @@ from fireworks.message.columns import Column, Positions
 Array: TypeAlias = "np.ndarray[Any, Any]"
 
 _BUFFERS_PER_COLUMN = 4
+_SHARED_FROM_BYTES = 2**19  # below, handing half to another thread costs more than it saves
 # Tensors of these types travel as NumPy's integers of the same width: only bytes are moved.
 _CARRIED = {torch.bfloat16: np.dtype(np.int16)}
 
@@ -38,6 +40,7 @@ class Buffers:
     def __init__(self) -> None:
         self._kept: dict[Hashable, list[Array]] = {}
         self._lock = threading.Lock()
+        self._helper: ThreadPoolExecutor | None = None
         self._references = _references_of_a_free_one()
 
     def take(self, owner: Hashable, message: Message, rows: Positions) -> Message:
@@ -52,6 +55,7 @@ class Buffers:
             return message.take(rows)  # which says what is wrong with them
         stored: dict[str, Any] = {}
         others: list[str] = []
+        gathers: list[tuple[Array, Array]] = []
         for name, column in message._columns.items():
             source = _as_array(column)
             if source is None:
@@ -59,12 +63,30 @@ class Buffers:
                 stored[name] = None  # keeps its place
                 continue
             out = self._buffer((owner, name), (len(rows), *source.shape[1:]), source.dtype)
-            np.take(source, rows, axis=0, out=out, mode="clip")
+            gathers.append((source, out))
             stored[name] = _as_column(out, column)
+        self._gather(gathers, rows)
         if others:
             taken = message.select(*others).take(rows)
             stored.update({name: taken.raw(name) for name in others})
         return Message._of(stored, len(rows))
+
+    def _gather(self, gathers: list[tuple[Array, Array]], rows: Positions) -> None:
+        """Copy rows of each first array into each second; half of them in another thread, where torch may have two."""
+
+        def work(start: int, stop: int) -> None:
+            for source, out in gathers:
+                np.take(source, rows[start:stop], axis=0, out=out[start:stop], mode="clip")
+
+        half = len(rows) // 2
+        if sum(out.nbytes for _, out in gathers) < _SHARED_FROM_BYTES or torch.get_num_threads() == 1:
+            work(0, len(rows))
+            return
+        if self._helper is None:
+            self._helper = ThreadPoolExecutor(1, thread_name_prefix="fireworks gather")  # ends with us
+        other = self._helper.submit(work, half, len(rows))
+        work(0, half)
+        other.result()
 
     def _buffer(self, key: Hashable, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         """Return an array of the given shape over a buffer that nobody else holds."""

@@ -56,6 +56,13 @@ def note_place(error: Exception, stage: Pipe, chunk: Chunk, run: Run, block: int
         error.add_note(f"The pipeline: {stage!r}. Its replay(error) runs the failing rows again, in the debugger.")
 
 
+def stopped(stage: Pipe, chunk: Chunk, run: Run, block: int) -> RuntimeError:
+    """Return the error for a function that raised StopIteration: to whoever iterates, that says that the rows are at their end."""
+    error = RuntimeError(f"{stage.describe()}: the function raised StopIteration.")
+    note_place(error, stage, chunk, run, block)
+    return error
+
+
 def fold(error: Exception) -> None:
     """Take our own frames out of the traceback of an error that a user's function raised.
 

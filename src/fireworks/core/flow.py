@@ -23,6 +23,7 @@ import numpy as np
 
 from fireworks._internal.lazy import load
 from fireworks.core.chunk import Chunk, Span, as_positions, groups, join, recut
+from fireworks.core.function_chain import Process, processes
 from fireworks.core.run import Run
 from fireworks.errors import NoRandomAccessError, UnknownLengthError
 from fireworks.message import Message
@@ -253,9 +254,13 @@ class Flow:
 
     def run_stages(self, chunk: Chunk, run: Run, block: int) -> Chunk:
         """Run every row stage on one block or batch."""
-        for stage in self.stages:
-            chunk = stage.process(chunk, run, block)
+        for process in self._processes:
+            chunk = process(chunk, run, block)
         return chunk
+
+    @cached_property
+    def _processes(self) -> list[Process]:
+        return processes(self.stages)
 
     def _on_grid(self, span: Span, run: Run) -> Iterator[Chunk]:
         if not len(span):

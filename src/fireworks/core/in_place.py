@@ -53,11 +53,19 @@ def call(function: Callable[..., Any], message: Message, *arguments: Any, who: s
     before = versions(tensors)
     result = function(Message._of(dict(stored), message._num_rows), *arguments)
     if before != versions(tensors):
-        names = [name for name, column in stored.items() if isinstance(column, torch.Tensor)]
-        name = first_changed(names, tensors, before)
-        raise ColumnValueError(
-            f"{who if isinstance(who, str) else who.describe()}: column {name!r} was changed in place, and with it the "
-            f"data that it may be a view of; make that data anew, and write a new column instead: "
-            f"rows.assign({name}=rows[{name!r}] * 2)."
-        )
+        refuse_change(who, message, before)
     return result
+
+
+def refuse_change(who: str | Described, message: Message, before: list[int]) -> None:
+    """Raise the error for a function that changed a tensor column of its message in place.
+
+    Raises:
+        ColumnValueError: always; the column is named.
+    """
+    tensors = {name: column for name, column in message._columns.items() if isinstance(column, torch.Tensor)}
+    name = first_changed(list(tensors), tensors.values(), before)
+    raise ColumnValueError(
+        f"{who if isinstance(who, str) else who.describe()}: column {name!r} was changed in place, and with it the data that "
+        f"it may be a view of; make that data anew, and write a new column instead: rows.assign({name}=rows[{name!r}] * 2)."
+    )

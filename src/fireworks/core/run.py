@@ -83,16 +83,25 @@ class Book:
         """Return the meter of a stage; a new one is at zero."""
         return self.meters.setdefault(id(stage), Meter())
 
-    def note(self, stage: Pipe, rows_in: int, rows_out: int, work_ns: int) -> None:
+    def note(self, stage: object, rows_in: int, rows_out: int, work_ns: int) -> None:
         """Note one call of a stage."""
         with self.lock:
-            meter = self.meters.get(id(stage))
-            if meter is None:
-                meter = self.meters[id(stage)] = Meter()
-            meter.calls += 1
-            meter.rows_in += rows_in
-            meter.rows_out += rows_out
-            meter.work_ns += work_ns
+            self._add(stage, rows_in, rows_out, work_ns)
+
+    def note_each(self, stages: Iterable[object], num_rows: int, work_ns: Iterable[int]) -> None:
+        """Note one call of each stage, all on the same rows and none dropped."""
+        with self.lock:
+            for stage, took_ns in zip(stages, work_ns, strict=True):
+                self._add(stage, num_rows, num_rows, took_ns)
+
+    def _add(self, stage: object, rows_in: int, rows_out: int, work_ns: int) -> None:
+        meter = self.meters.get(id(stage))
+        if meter is None:
+            meter = self.meters[id(stage)] = Meter()
+        meter.calls += 1
+        meter.rows_in += rows_in
+        meter.rows_out += rows_out
+        meter.work_ns += work_ns
 
     def require_same_columns(self, stage: Pipe, message: Message, block: int) -> None:
         """Check that a function returns the same columns, of the same types, as for the first block of the pass.
@@ -110,7 +119,8 @@ class Book:
         if before == these:
             return
         was, now = dict(before), dict(these)
-        name = next((n for n in [*was, *now] if was.get(n) != now.get(n)), None)
+        differ = (n for n in [*was, *now] if n not in was or n not in now or was[n] != now[n])
+        name = next(differ, None)
         differs = (
             f"columns {list(now)} after {list(was)}"
             if name is None

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from fireworks.core.chunk import Chunk, Span
-from fireworks.core.failures import note_place, without_bad_rows
+from fireworks.core.failures import note_place, stopped, without_bad_rows
 from fireworks.core.flow import Barrier, Flow, Order, block_rows
 from fireworks.core.in_place import call
 from fireworks.core.pipe import Pipe
@@ -74,6 +74,11 @@ class RowStage(Pipe):
         """What its workers are: ``"thread"`` or ``"process"``."""
         return THREAD if self.staff is None else self.staff.backend
 
+    @property
+    def plain_function(self) -> Callable[[Message], Any] | None:
+        """The function that this stage is, where it is nothing else: rows in, rows out, no draws, errors raised."""
+        return None
+
     @abstractmethod
     def transform(self, rows: Message) -> Message:
         """Return what becomes of the rows: a new message of the same length; never change the one given."""
@@ -100,10 +105,7 @@ class RowStage(Pipe):
         try:
             result = self.compute(chunk, run, block)
         except StopIteration as error:
-            # To whoever iterates it would say that the rows are at their end.
-            stopped = RuntimeError(f"{self.describe()}: the function raised StopIteration.")
-            note_place(stopped, self, chunk, run, block)
-            raise stopped from error
+            raise stopped(self, chunk, run, block) from error
         except Exception as error:
             if self.on_error != QUARANTINE:
                 note_place(error, self, chunk, run, block)

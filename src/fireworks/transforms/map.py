@@ -97,6 +97,11 @@ class Map(RowStage):
         on_error = "" if self.on_error == RAISE else f", on_error={self.on_error!r}"
         return f"Map({function_name(self.function)}{seed}{on_error})"
 
+    @property
+    def plain_function(self) -> Callable[[Message], Any] | None:
+        is_plain = self.seed is None and self.on_error == RAISE and not isinstance(self.function, nn.Module)
+        return self.function if is_plain else None
+
     def transform(self, rows: Message) -> Message:
         return self.function(rows)
 
