@@ -50,6 +50,8 @@ docs: $(VENV)/.ready  ## Run every documented example and check that every publi
 bench: $(VENV)/.ready  ## Run the benchmarks beside their peers and print ratios
 	$(BIN)/python benchmarks/epoch_in_memory.py
 	$(BIN)/python benchmarks/message_costs.py
+	$(BIN)/python benchmarks/pipeline_overhead.py
+	$(BIN)/python benchmarks/parallel_map.py
 
 clean:  ## Remove the environment and every cache
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist
