@@ -131,6 +131,7 @@ class TestShown:
             "in",
             "rows",
             "out",
+            "dropped",
             "set",
             "aside",
             "workers",
@@ -140,7 +141,7 @@ class TestShown:
             "s",
             "rows/s",
         ]
-        assert text[1].split() == ["Map(f)", "4,000", "3,990", "10", "0", "8.000", "0.250", "500"]
+        assert text[1].split() == ["Map(f)", "4,000", "3,990", "0", "10", "0", "8.000", "0.250", "500"]
         assert text[2].startswith("Map(" + 43 * "g" + "…  ")
         assert text[3] == "The pass took 10.000 s, 1.000 s of it outside the pipe."
         assert text[4] == "Map(f) is the bottleneck: it worked 8.00 of 10.00 s."
@@ -171,3 +172,23 @@ def test_results_are_not_changed_by_asking():
         pipe.stats()
         seen += batch["n"].tolist()
     assert seen == numbers(table().batch(4).map(double))
+
+
+class TestRowsThatAreDropped:
+    def test_a_filter_with_random_access_is_accounted_for(self):
+        pipe = table().filter("n > 3").map(double).batch(4)
+        list(pipe)
+        rows = {stage.name: (stage.rows_in, stage.rows_out, stage.dropped) for stage in pipe.stats().stages}
+        assert rows["Filter(n > 3)"] == (23, 19, 4)
+        assert rows["Map(double)"] == (19, 19, 0)
+
+    def test_a_filter_behind_batch_or_on_a_stream_too(self):
+        for pipe in (table().batch(4).filter("n > 3"), counting().filter("n > 3")):
+            list(pipe)
+            assert {stage.name: stage.dropped for stage in pipe.stats().stages}["Filter(n > 3)"] == 4
+
+    def test_a_stage_without_work_has_no_speed(self):
+        pipe = table().filter("n > 3").batch(4)
+        list(pipe)
+        line = next(line for line in repr(pipe.stats()).splitlines() if line.startswith("Filter"))
+        assert line.split()[-1] == "-"

@@ -73,6 +73,10 @@ class Fluent:
         """Draw the graph from the sources to here; shows in a notebook, and saves as SVG. See `Drawing`."""
         return cast("Drawing", load("plan.draw.draw")(self))
 
+    def drop(self, *columns: str) -> Pipe:
+        """Leave the named columns out; see `Drop`."""
+        return cast("Pipe", load("transforms.drop.Drop")(self, *columns))
+
     def dry_run(self, rows: int = 64, *, strict: bool = False, seconds: float = 1.0) -> Report:
         """Send a few rows through every branch and report what a long run would trip over; see `dry_run`.
 
@@ -82,10 +86,6 @@ class Fluent:
             seconds: Stop checking after so long.
         """
         return cast("Report", load("plan.dry_run.dry_run")(self, rows, strict=strict, seconds=seconds))
-
-    def drop(self, *columns: str) -> Pipe:
-        """Leave the named columns out; see `Drop`."""
-        return cast("Pipe", load("transforms.drop.Drop")(self, *columns))
 
     def enumerate(self, column: str = "index", *, start: int = 0) -> Pipe:
         """Add a column with the position of each item, as it is here; see `Enumerate`."""
@@ -158,19 +158,6 @@ class Fluent:
         options = {"on_error": on_error, "workers": workers, "backend": backend, "retries": retries}
         return cast("Pipe", load("transforms.map.Map")(self, function, seed=seed, name=name, **options))
 
-    def mix(
-        self,
-        *others: Pipe,
-        seed: int | None = None,
-        weights: Sequence[float] | None = None,
-        stop: str = "all",
-        name: str | None = None,
-    ) -> Pipe:
-        """Draw each item from this pipe or one of the others at random, by weights; a seed is needed. See `Mix`."""
-        components = load("junctions.verbs.named")(self, others, "mix")
-        mixed = load("junctions.mix.Mix")(components, seed=seed, weights=weights, stop=stop, name=name)
-        return cast("Pipe", mixed)
-
     def map_rows(
         self,
         function: Callable[..., Any],
@@ -196,6 +183,19 @@ class Fluent:
                 retries=retries,
             ),
         )
+
+    def mix(
+        self,
+        *others: Pipe,
+        seed: int | None = None,
+        weights: Sequence[float] | None = None,
+        stop: str = "all",
+        name: str | None = None,
+    ) -> Pipe:
+        """Draw each item from this pipe or one of the others at random, by weights; a seed is needed. See `Mix`."""
+        components = load("junctions.verbs.named")(self, others, "mix")
+        mixed = load("junctions.mix.Mix")(components, seed=seed, weights=weights, stop=stop, name=name)
+        return cast("Pipe", mixed)
 
     def one_hot(self, column: str, classes: Iterable[Any] | int, *, dtype: torch.dtype | None = None) -> Pipe:
         """Turn labels into rows of zeros with a one at their class; see `OneHot`."""
@@ -228,14 +228,6 @@ class Fluent:
             ),
         )
 
-    def prefetch(self, num_items: int) -> Pipe:
-        """Make items ahead of their consumer, in a thread; see `Prefetch`."""
-        return cast("Pipe", load("parallel.prefetch.Prefetch")(self, num_items))
-
-    def progress(self, title: str = "") -> Pipe:
-        """Show a bar while a pass runs, if it takes long and there is a terminal; see `Progress`."""
-        return cast("Pipe", load("parallel.progress.Progress")(self, title))
-
     def pipe(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Return ``function(pipe, *args, **kwargs)``, so that stages of other people chain as the verbs do.
 
@@ -250,6 +242,14 @@ class Fluent:
             [3, 2, 1]
         """
         return load("transforms.chained.chained")(self, function, *args, **kwargs)
+
+    def prefetch(self, num_items: int) -> Pipe:
+        """Make items ahead of their consumer, in a thread; see `Prefetch`."""
+        return cast("Pipe", load("parallel.prefetch.Prefetch")(self, num_items))
+
+    def progress(self, title: str = "") -> Pipe:
+        """Show a bar while a pass runs, if it takes long and there is a terminal; see `Progress`."""
+        return cast("Pipe", load("parallel.progress.Progress")(self, title))
 
     def rebatch(self, num_rows: int, *, drop_last: bool = False) -> Pipe:
         """Group the rows of batches into batches of another size; see `Rebatch`."""

@@ -133,6 +133,10 @@ class Pipe(Fluent, ABC):
         """Return this stage as text, without its input: ``Shuffle(seed=0)``."""
         return f"{type(self).__name__}()"
 
+    def planned_rows(self) -> tuple[int, int] | None:
+        """Return the rows in and out of this stage in every pass, where they were found before the first; else None."""
+        return None
+
     def call(self, message: Message) -> Message:
         """Apply this stage alone to a message; stages of order, batching and repeating let it pass."""
         return message

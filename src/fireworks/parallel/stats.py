@@ -43,6 +43,11 @@ class StageStats:
     """Rows in by the time that the stage kept its workers busy: how fast it could be alone."""
 
     @property
+    def dropped(self) -> int:
+        """Rows that it dropped as it is told to, as a filter does; a stage that makes more rows of few drops none."""
+        return max(0, self.rows_in - self.rows_out - self.set_aside)
+
+    @property
     def busy_s(self) -> float:
         """Time in the stage by its workers: how long a pass takes with nothing but this stage."""
         return self.work_s / max(1, self.workers)
@@ -56,7 +61,7 @@ class Stats:
     """
 
     stages: tuple[StageStats, ...]
-    """From the source on; only those that read or compute. Stages of a junction's components carry its name for them."""
+    """From the source on; only those that read, drop or compute. Stages of a junction's components carry its name for them."""
     seconds: float
     """Since the pass began, or until its end."""
     outside_s: float
@@ -88,11 +93,11 @@ class Stats:
         return Message({name: [row[name] for row in rows] for name in StageStats.__dataclass_fields__})
 
     def __repr__(self) -> str:
-        heads = ("stage", "rows in", "rows out", "set aside", "workers", "work s", "wait s", "rows/s")
+        heads = ("stage", "rows in", "rows out", "dropped", "set aside", "workers", "work s", "wait s", "rows/s")
         lines: list[tuple[str, ...]] = [heads]
         for stage in self.stages:
-            counts = (stage.rows_in, stage.rows_out, stage.set_aside)
-            times = (f"{stage.work_s:.3f}", f"{stage.wait_s:.3f}", f"{stage.rows_per_s:,.0f}")
+            counts = (stage.rows_in, stage.rows_out, stage.dropped, stage.set_aside)
+            times = (f"{stage.work_s:.3f}", f"{stage.wait_s:.3f}", f"{stage.rows_per_s:,.0f}" if stage.rows_per_s else "-")
             lines.append((_short(stage.name), *(f"{count:,}" for count in counts), str(stage.workers), *times))
         widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
         text = [
@@ -114,10 +119,16 @@ def stats_of(pipe: Pipe, book: Book) -> Stats:
     stages = tuple(
         _stage(name, stage, meter)
         for name, stage in _named(pipe)
-        if (meter := book.meters.get(id(stage))) is not None
+        if (meter := book.meters.get(id(stage)) or _planned(stage)) is not None
         and (meter.wait_ns or not (isinstance(stage, RowStage) and stage.steers))
     )
     return Stats(stages, total_ns * _NS, max(0, total_ns - book.inside_ns) * _NS, bool(book.ended_ns))
+
+
+def _planned(stage: Pipe) -> Meter | None:
+    """Return the rows in and out of a stage that does its part before the pass begins: a filter with random access."""
+    counts = stage.planned_rows()
+    return None if counts is None else Meter(rows_in=counts[0], rows_out=counts[1])
 
 
 def _named(pipe: Pipe, prefix: str = "") -> Iterator[tuple[str, Pipe]]:

@@ -122,6 +122,11 @@ class Filter(RowStage):
             return flow.ordered(_Kept(self, flow))
         return Flow(Thinned(flow, self))
 
+    def planned_rows(self) -> tuple[int, int] | None:
+        kept = self.flow.orders[-1] if self.flow.orders else None
+        found = kept.found if isinstance(kept, _Kept) else None
+        return None if found is None else (found[0], len(found[1]))
+
     def kept(self, flow: Flow, num_items: int) -> Positions:
         """Return the positions in the input of the rows that are kept, of the first ``num_items``; reads them once.
 
@@ -151,6 +156,11 @@ class _Kept(Order):
     def __init__(self, filter: Filter, flow: Flow) -> None:
         self._filter, self._flow = filter, flow
         self._found: tuple[int, Positions] | None = None  # of how many rows, and which
+
+    @property
+    def found(self) -> tuple[int, Positions] | None:
+        """Of how many rows the kept ones were found, and where they stand; None before."""
+        return self._found
 
     def _positions(self, num_items: int) -> Positions:
         if self._found is None or self._found[0] != num_items:  # a live table may have grown
