@@ -17,7 +17,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import numpy as np
 
@@ -322,6 +322,10 @@ class Flow:
 
 class Barrier(Base):
     """A base that stands on another flow and starts a flow of its own."""
+
+    passes_columns: ClassVar[bool] = False
+    """Whether rows pass with the columns that they have, and none is looked at: then what is left unread below is missed by
+    nobody but those who ask for it."""
 
     def __init__(self, flow: Flow) -> None:
         self.flow = flow

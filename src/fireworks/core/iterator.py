@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, cast, final
+from typing import TYPE_CHECKING, ClassVar, cast, final
 
 from fireworks._internal.checks import check_count
 from fireworks._internal.lazy import load
@@ -172,6 +172,8 @@ class AtEpoch(Pipe):
 
 class _FixedEpoch(Barrier):
     """The flow of one epoch, whatever epoch is asked for."""
+
+    passes_columns: ClassVar[bool] = True
 
     def __init__(self, flow: Flow, epoch: int) -> None:
         super().__init__(flow)

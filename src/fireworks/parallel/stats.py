@@ -97,7 +97,11 @@ class Stats:
         lines: list[tuple[str, ...]] = [heads]
         for stage in self.stages:
             counts = (stage.rows_in, stage.rows_out, stage.dropped, stage.set_aside)
-            times = (f"{stage.work_s:.3f}", f"{stage.wait_s:.3f}", f"{stage.rows_per_s:,.0f}" if stage.rows_per_s else "-")
+            times = (
+                f"{stage.work_s:.3f}",
+                f"{stage.wait_s:.3f}",
+                f"{stage.rows_per_s:,.0f}" if stage.rows_per_s else "-",
+            )
             lines.append((_short(stage.name), *(f"{count:,}" for count in counts), str(stage.workers), *times))
         widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
         text = [

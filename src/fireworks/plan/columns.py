@@ -16,12 +16,6 @@ _STEERING = (
     "fireworks.parallel.with_budget.WithBudget",
 )
 """Stages that say how a pass runs, and look at no column."""
-_PASSING = (
-    "fireworks.core.iterator._FixedEpoch",
-    "fireworks.transforms.batch._Batches",
-    "fireworks.transforms.repeat._Repeated",
-)
-"""Barriers that pass rows on with the columns that they have, and look at none."""
 
 
 def _is(part: object, *paths: str) -> bool:
@@ -32,7 +26,7 @@ def _is(part: object, *paths: str) -> bool:
 
 def passes_columns(base: Base) -> bool:
     """Tell whether a base is a barrier that passes columns on and looks at none."""
-    return isinstance(base, Barrier) and _is(base, *_PASSING)
+    return isinstance(base, Barrier) and base.passes_columns
 
 
 def passed_on(base: Base, wanted: frozenset[str] | None) -> frozenset[str] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import final
+from typing import ClassVar, final
 
 import numpy as np
 
@@ -54,6 +54,8 @@ class Batch(Pipe):
 
 class _Batches(Barrier):
     """The rows of a flow, grouped."""
+
+    passes_columns: ClassVar[bool] = True
 
     def __init__(self, flow: Flow, num_rows: int, *, drop_last: bool) -> None:
         super().__init__(flow)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import final
+from typing import ClassVar, final
 
 import numpy as np
 
@@ -49,6 +49,8 @@ class Repeat(Pipe):
 
 class _Repeated(Barrier):
     """Several epochs of a flow, end to end."""
+
+    passes_columns: ClassVar[bool] = True
 
     def __init__(self, flow: Flow, times: int) -> None:
         super().__init__(flow)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 
@@ -91,6 +91,8 @@ def _makes_batches(stage: Pipe) -> bool:
 
 class _Rows(Barrier):
     """The rows of a flow of batches."""
+
+    passes_columns: ClassVar[bool] = True
 
     def __init__(self, flow: Flow, who: str, *, is_indexable: bool) -> None:
         super().__init__(flow)
