@@ -74,10 +74,25 @@ class TestTheTraceback:
         assert "function_chain.py" in {file for file, _ in self.functions(error)}
         assert not any("left out" in note for note in error.__notes__)
 
-    def test_an_error_that_we_raise_keeps_ours(self):
+    def test_an_error_that_we_raise_on_purpose_leaves_ours_out(self):
         with pytest.raises(StageResultError) as caught:
             table().map(lambda rows: None).to_message()
-        assert "stages.py" in {file for file, _ in self.functions(caught.value)}
+        assert {file for file, _ in self.functions(caught.value)} == {"test_failures.py"}
+
+    def test_a_mistake_of_ours_keeps_all(self, monkeypatch):
+        def breaks(*_):
+            raise IndexError("a mistake of ours")
+
+        monkeypatch.setattr("fireworks.core.run.Book.require_same_columns", breaks)
+        monkeypatch.setattr("fireworks.core.failures.is_ours", lambda file: not file.endswith("pipelines.py"))
+        with pytest.raises(IndexError) as caught:
+            table().map(double).to_message()
+        assert "function_chain.py" in {file for file, _ in self.functions(caught.value)}
+
+    def test_an_error_from_a_worker_process_leaves_ours_out(self):
+        error = error_of(lambda: list(table().batch(5).map(refuses, workers=1, backend="process")))
+        assert {file for file, _ in self.functions(error)} == {"test_failures.py"}
+        assert "refuses" in str(error.__cause__)
 
     def test_an_error_outside_any_stage_keeps_ours(self):
         def begin():

@@ -13,6 +13,7 @@ import numpy as np
 from fireworks.core.chunk import Chunk
 from fireworks.core.run import Run, SetAside, some_rows
 from fireworks.core.site import is_ours
+from fireworks.errors import FireworksError
 
 if TYPE_CHECKING:
     from fireworks.core.pipe import Pipe
@@ -72,8 +73,9 @@ def fold(error: Exception) -> None:
     if place_of(error) is None or os.environ.get("FIREWORKS_TRACEBACK") == _UNFOLDED:
         return
     theirs = [frame for frame in frames if not is_ours(frame.tb_frame.f_code.co_filename)]
-    if not theirs or is_ours(frames[-1].tb_frame.f_code.co_filename):
-        return  # raised by us: what stands around it may be what has to be mended
+    is_deliberate = isinstance(error, FireworksError) or error.__cause__ is not None  # from a worker process, perhaps
+    if is_ours(frames[-1].tb_frame.f_code.co_filename) and not is_deliberate:
+        return  # a mistake of ours: what stands around it has to be mended
     chain: types.TracebackType | None = None
     for frame in reversed(theirs):
         chain = types.TracebackType(chain, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)

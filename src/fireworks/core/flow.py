@@ -24,12 +24,14 @@ import numpy as np
 from fireworks._internal.lazy import load
 from fireworks.core.chunk import Chunk, Span, as_positions, groups, join, recut
 from fireworks.core.function_chain import Process, processes
+from fireworks.core.recursion import chain
 from fireworks.core.run import Run
 from fireworks.errors import NoRandomAccessError, UnknownLengthError
 from fireworks.message import Message
 
 if TYPE_CHECKING:
     from fireworks.core.cursor import Cursor
+    from fireworks.core.pipe import Pipe
     from fireworks.core.stages import RowStage
     from fireworks.parallel.schedule import Schedule
 
@@ -310,13 +312,16 @@ class Flow:
         size = self.grid or block_rows(self.base.row_bytes)
         return BlockCursor(cursor, size, lambda chunk, block: self.run_stages(chunk, run, block))
 
-    def require_random_access(self, who: str, pipe: object) -> None:
+    def require_random_access(self, who: str, pipe: Pipe) -> None:
         """Raise `NoRandomAccessError` if this flow, of the pipe that is named, is a stream."""
         if not self.is_indexable:
+            first = next((stage for stage in reversed(list(chain(pipe))) if not stage.is_indexable), pipe)
+            if first.input is None:
+                why = f"{first.describe()} can only be read on (a table needs an integer primary key). Read"
+            else:
+                why = f"{first.describe()} makes it one. Put this before it, or read"
             raise NoRandomAccessError(
-                f"{who} needs random access, and {pipe!r} is a stream: its source can only be read on (a table needs an "
-                "integer primary key), or a filter stands behind a shuffle. Put it before the stage that makes a stream, "
-                "or read the rows first: fw.source(pipe.to_message())."
+                f"{who} needs random access, and {pipe!r} is a stream: {why} the rows first: fw.source(pipe.to_message())."
             )
 
 

@@ -99,9 +99,9 @@ class Fluent:
             count: Count rows even where that takes a pass over the data.
 
         Example:
-            >>> print(fw.source({"x": torch.arange(5)}).batch(2).explain("schema"))
-            schema: Memory(5 rows: x) answers.
-            asked: Batch(2) - no; Memory(5 rows: x) - yes
+            >>> print(fw.source({"x": torch.arange(5)}).batch(2).take(1).explain("batch_rows"))
+            batch_rows: Batch(2) answers.
+            asked: Take(1) - no; Batch(2) - yes
         """
         return cast("Plan | Answer", load("plan.explain.explain")(self, method, count=count))
 

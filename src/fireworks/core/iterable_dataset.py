@@ -93,6 +93,7 @@ class ShareIterator:
 
     def _open(self, epoch: int) -> None:
         self._epoch, self._run = epoch, Run(epoch)
+        self._pipe.note_pass(self._run)
         self._next = self._worker  # the item to hand out next
         self._items: Iterator[Message] | None = None
         strides = self._pipe.is_indexable and self._workers > 1

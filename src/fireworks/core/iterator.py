@@ -46,7 +46,7 @@ class PipeIterator:
     def _open(self, epoch: int) -> None:
         self.epoch = epoch
         self._run = Run(epoch, buffers=Buffers())
-        object.__setattr__(self._pipe, "_run", self._run)
+        self._pipe.note_pass(self._run)
         self._rows_out: int | None = 0  # rows handed out; unknown behind a jump
         self._cursor: Cursor = self._pipe.runnable.open(self._run)
 
@@ -105,14 +105,22 @@ class PipeIterator:
             StateError: the state is of another version of the format, or of another pipe; the first stage that
                 differs is named.
         """
-        if not {"version", "pipe", "epoch", "cursor"} <= state.keys() or state["version"] != _VERSION:
+        given: object = state
+        is_whole = isinstance(given, dict) and {"version", "pipe", "epoch", "cursor"} <= given.keys()
+        if not is_whole or state["version"] != _VERSION:
             raise StateError(
                 f"PipeIterator: expected a state of version {_VERSION}; got {state!r:.80}. "
                 "Save it again with this version of fireworks."
             )
         require_same_stages(state["pipe"], self._pipe, who="PipeIterator")
-        self._open(int(state["epoch"]))
-        self.move_to(state["cursor"])
+        try:
+            self._open(int(state["epoch"]))
+            self.move_to(state["cursor"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise StateError(
+                f"PipeIterator: the place {state['cursor']!r:.80} in epoch {state['epoch']!r:.20} is none of this pipe; the "
+                "state is damaged, or was saved by another version of fireworks."
+            ) from error
         self._pipe.next_epoch_is(self.epoch + 1)
 
 

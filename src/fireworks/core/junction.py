@@ -97,6 +97,10 @@ class Junction(Pipe):
         require_no_cycle(self)
         return found
 
+    def named_inputs(self) -> dict[str, Pipe]:
+        """Return the components."""
+        return self.components
+
     def resolved(self) -> list[Pipe]:
         """Return the inputs with links followed, without looking for a cycle."""
         return [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -18,7 +18,7 @@ from fireworks.core.outputs import add_output, outputs_of
 from fireworks.core.recursion import MISSING, chain, look_upstream
 from fireworks.core.run import Run
 from fireworks.core.site import user_line
-from fireworks.message import Message, concat
+from fireworks.message import Message, Schema, concat
 from fireworks.message.index import Rows, as_rows
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ class Pipe(Fluent, ABC):
         (3, 5, [2, 2, 1])
     """
 
+    of_its_role: ClassVar[frozenset[str]] = frozenset()
+    """Names by which a pipe does its own part and no other's; a pipe downstream does not find them."""
     input: Pipe | None
     _run: Run | None  # the latest pass
     random_kind: ClassVar[str | None] = None
@@ -129,6 +131,24 @@ class Pipe(Fluent, ABC):
         """The names of the columns, where they are known without running anything; else None."""
         return None if self.input is None else self.input.known_columns
 
+    def named_inputs(self) -> Mapping[str, Pipe]:
+        """Return the inputs by name where there are several; see `Junction`."""
+        return {}
+
+    @property
+    def schema(self) -> Schema:
+        """The columns of what comes out here, with their types; functions on the way run on the first rows of epoch 0.
+
+        Example:
+            >>> print(fw.source({"x": [1, 2], "t": ["a", "b"]}).tensors("x").select("x").schema)
+            x: int64 tensor
+        """
+        flow = self.flow
+        if flow.is_indexable:
+            return flow.no_rows().schema
+        first = flow.open(Run(0)).read(1)
+        return (flow.no_rows() if first is None else first.message).schema
+
     def describe(self) -> str:
         """Return this stage as text, without its input: ``Shuffle(seed=0)``."""
         return f"{type(self).__name__}()"
@@ -163,7 +183,11 @@ class Pipe(Fluent, ABC):
         return self.runnable.num_rows_of(range(len(self)), epoch=0)
 
     def __len__(self) -> int:
-        return self.runnable.num_items()
+        try:
+            return self.runnable.num_items()
+        except Exception as error:
+            fold(error)
+            raise
 
     def __bool__(self) -> bool:
         return True  # a pipe is never "empty" in a condition; its length may cost a whole pass
@@ -205,6 +229,8 @@ class Pipe(Fluent, ABC):
         except Exception as error:
             fold(error)
             raise
+        if run.book.set_aside:
+            self.note_pass(run)
         run.book.report()
         if not self.is_batched:
             return self._rows_of(chunks)
@@ -226,6 +252,14 @@ class Pipe(Fluent, ABC):
     def next_epoch_is(self, epoch: int) -> None:
         """Set which epoch the next ``iter`` starts."""
         object.__setattr__(self, "_epochs_begun", epoch)
+
+    def note_pass(self, run: Run) -> None:
+        """Remember the latest pass, here and in every pipe upstream that it goes through, for `stats` and `quarantined`."""
+        from fireworks.core.model import upstream_pipes
+
+        light = Run(run.epoch, run.book, run.budget)  # without the memory for gathered rows
+        for pipe in upstream_pipes(self):
+            object.__setattr__(pipe, "_run", light)
 
     # --- as a function --------------------------------------------------------------------------------------------
 
@@ -256,7 +290,7 @@ class Pipe(Fluent, ABC):
     def to_message(self) -> Message:
         """Return all rows of epoch 0 as one message; batches are joined."""
         run = Run(0)
-        object.__setattr__(self, "_run", run)
+        self.note_pass(run)
         cursor = self.runnable.open(run)
         messages = []
         try:
@@ -319,14 +353,17 @@ class Pipe(Fluent, ABC):
 
     # --- when a row is bad ----------------------------------------------------------------------------------------
 
-    def quarantined(self) -> Message:
+    def quarantined(self, stage: str | None = None) -> Message:
         """Return the rows that the latest pass set aside, as they came to the stage that could not work on them.
 
         Columns ``row`` (its number in the source), ``stage``, ``built_at`` and ``reason`` stand behind the row's own. Rows
         are set aside by stages with ``on_error="quarantine"``; those of a pass that is under way are here already.
 
+        Args:
+            stage: A part of a stage's text, ``"Map(parse"``, where several set rows aside; None for all.
+
         Raises:
-            SchemaMismatchError: several stages set rows aside that have different columns.
+            SchemaMismatchError: several stages set rows aside that have different columns; name one.
 
         Example:
             >>> import warnings
@@ -338,7 +375,7 @@ class Pipe(Fluent, ABC):
             >>> pipe.quarantined()[["row", "text", "reason"]].to_dict("records")[0]["row"]
             1
         """
-        return Message() if self._run is None else self._run.book.quarantined()
+        return Message() if self._run is None else self._run.book.quarantined(stage)
 
     def replay(self, error: BaseException, *, debugger: Callable[[Any], Any] | None = None) -> Message:
         """Run the rows at which a stage of this pipe failed again, with nothing else, and stop where it fails.
@@ -373,8 +410,13 @@ class Pipe(Fluent, ABC):
             alike = [stage for stage in upstream_pipes(self) if stage.describe() == place.stage]
             # Built anew in a notebook, the stage may stand in another line.
             alike.sort(key=lambda stage: stage.built_at != place.built_at)
-            if alike:
+            if alike and hasattr(type(alike[0]), "compute"):
                 return replay(cast("RowStage", alike[0]), place, debugger)
+            if alike:
+                raise ValueError(
+                    f"replay: {place.stage} is a junction, which runs no function of its own; its error says which "
+                    "component differs."
+                )
         where = (
             "it comes from no pipeline" if place is None else f"it comes from {place.stage}, built at {place.built_at}"
         )

@@ -40,17 +40,29 @@ def look_upstream(pipe: Pipe, name: str) -> Any:
     """
     searched = list(chain(pipe))
     for upstream in searched[1:]:
+        if name in upstream.of_its_role:
+            continue
         if (value := upstream.own_attribute(name)) is not MISSING:
             return value
     known = {known for p in searched for known in dir(type(p)) if not known.startswith("_")}
     from fireworks.message import Message
 
     hint = did_you_mean(name, known)
-    if name in dir(Message()):
+    here = [n for n, part in searched[-1].named_inputs().items() if _has(part, name)]
+    if here:
+        hint = f" Its component {here[0]!r} has it: write .components[{here[0]!r}].{name}."
+    elif name in dir(Message()):
         hint = f" A message has it: write pipe.to_message().{name}."
     raise NotFoundUpstreamError(
         f"{type(pipe).__name__}: no {name!r} here or upstream; asked "
         f"{' <- '.join(type(p).__name__ for p in searched)}.{hint}"
+    )
+
+
+def _has(pipe: Pipe, name: str) -> bool:
+    """Tell whether a pipe would answer to a name by itself or along its inputs, with no junction on the way."""
+    return any(
+        name not in upstream.of_its_role and upstream.own_attribute(name) is not MISSING for upstream in chain(pipe)
     )
 
 

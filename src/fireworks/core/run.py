@@ -14,7 +14,7 @@ import numpy as np
 
 from fireworks.core.budget import Budget, current_budget
 from fireworks.core.site import is_ours
-from fireworks.errors import AuditError, QuarantineWarning, StageResultError, UnknownLengthError
+from fireworks.errors import AuditError, QuarantineWarning, SchemaMismatchError, StageResultError, UnknownLengthError
 from fireworks.message import Message, concat
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class Book:
                 self.meters.setdefault(key, Meter()).add(meter)
         self.set_aside += other.set_aside
 
-    def quarantined(self) -> Message:
+    def quarantined(self, stage: str | None = None) -> Message:
         """Return the rows that were set aside, with their number, stage and reason; see `Pipe.quarantined`."""
         parts = [
             aside.message.assign(
@@ -160,8 +160,16 @@ class Book:
                 reason=[aside.reason] * len(aside.rows),
             )
             for aside in self.set_aside
+            if stage is None or stage in aside.stage
         ]
-        return concat(parts) if parts else Message()
+        try:
+            return concat(parts) if parts else Message()
+        except SchemaMismatchError as error:
+            stages = list(dict.fromkeys(aside.stage for aside in self.set_aside))
+            raise SchemaMismatchError(
+                f"quarantined: several stages set rows aside that have different columns; name one, stage={stages[0]!r}. "
+                f"They are {stages}."
+            ) from error
 
     def report(self) -> None:
         """Warn once of the rows that were set aside since the last report."""

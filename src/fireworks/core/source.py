@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from fireworks.core.chunk import Chunk, Span, as_positions, groups
 from fireworks.core.cursor import Cursor, State
 from fireworks.core.flow import Base, Flow, read_rows
 from fireworks.core.pipe import Pipe
-from fireworks.core.run import Run
+from fireworks.core.run import Run, some_rows
 from fireworks.errors import UnknownLengthError
 from fireworks.message import Message, Schema
 
@@ -44,6 +44,9 @@ class Source(Pipe):
 
     random_access: bool = True
 
+    of_its_role: ClassVar[frozenset[str]] = frozenset(
+        {"count", "fetch", "stream", "find", "narrowed", "held", "random_access"}
+    )
     held: Message | None = None
     """All rows, where they are in memory anyway: a pass may then gather from them by itself."""
 
@@ -137,7 +140,11 @@ class SourceBase(Base):
         for rows in groups(span, read_rows(self.row_bytes)):
             asked = perf_counter_ns()
             if held is None or run.buffers is None or isinstance(rows, range):
-                message = source.fetch(rows)
+                try:
+                    message = source.fetch(rows)
+                except Exception as error:
+                    _note_source(error, self.stands_for, f"fetching {some_rows(as_positions(rows))}")
+                    raise
             else:
                 message = run.buffers.take(id(source), held, rows)
             if len(message) != len(rows):
@@ -150,6 +157,10 @@ class SourceBase(Base):
     def open(self, run: Run) -> Cursor:
         """Return a cursor before the first row of a stream."""
         return _StreamCursor(self.source, lambda rows, ns: run.book.note(self.stands_for, rows, rows, ns))
+
+
+def _note_source(error: BaseException, source: Source, where: str) -> None:
+    error.add_note(f"In {source.describe()}, built at {source.built_at}, {where}.")
 
 
 class _StreamCursor(Cursor):
@@ -172,7 +183,8 @@ class _StreamCursor(Cursor):
             asked = perf_counter_ns()
             try:
                 following = next(self._messages, None)
-            except BaseException:
+            except BaseException as error:
+                _note_source(error, self._source, f"behind row {self._row} of the stream")
                 self._move(self._row)  # a generator that raised says from then on that it is at its end
                 raise
             if following is None:

@@ -51,6 +51,21 @@ class RowStage(Pipe):
         [2, 4]
     """
 
+    of_its_role: ClassVar[frozenset[str]] = frozenset(
+        {
+            "transform",
+            "compute",
+            "process",
+            "checked",
+            "staff",
+            "workers",
+            "backend",
+            "steers",
+            "drops_rows",
+            "on_grid",
+            "on_error",
+        }
+    )
     on_grid: ClassVar[bool] = True
     """Whether results may depend, in their last bits, on how many rows come at a time. False only where each element is
     converted or passed on by itself."""

@@ -21,7 +21,7 @@ from fireworks.core.run import Run
 from fireworks.core.stages import RAISE, RowStage
 from fireworks.errors import SchemaMismatchError
 from fireworks.junctions.assorted import COLUMN, Assorted, assorted, no_rows, of_one
-from fireworks.junctions.side_by_side import require_same_items
+from fireworks.junctions.side_by_side import require_same_items, shared_workers
 from fireworks.message import Message, concat
 from fireworks.message.columns import Positions
 
@@ -194,6 +194,7 @@ class Sorted(RowStage):
     def __init__(self, junction: Junction, flows: Mapping[str, Flow]) -> None:
         super().__init__(None)
         self._junction, self._flows = junction, dict(flows)
+        self.staff = shared_workers(junction, flows)
         stages = [stage for flow in flows.values() for stage in flow.stages]
         self.on_grid = any(stage.on_grid for stage in stages)  # type: ignore[misc]
         self.drops_rows = any(stage.drops_rows or stage.on_error != RAISE for stage in stages)

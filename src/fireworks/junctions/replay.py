@@ -63,7 +63,7 @@ class Replay(Pipe):
         name: str | None = None,
     ) -> None:
         super().__init__(None)
-        self.schema = schema if isinstance(schema, Schema) else Schema(schema)
+        self._schema = schema if isinstance(schema, Schema) else Schema(schema)
         self.capacity = check_count(capacity, at_least=1, where="replay: capacity")
         self.seed = check_seed(seed, where="replay")
         self.stage = name or "replay:0"
@@ -72,6 +72,11 @@ class Replay(Pipe):
         self._epoch = 0  # the latest that was read, or in which something was sent
         self._now = Message(schema=self.schema)
         self._sent: list[Message] = []
+
+    @property
+    def schema(self) -> Schema:
+        """The columns of what is sent and handed out."""
+        return self._schema
 
     @property
     def order_varies(self) -> bool:

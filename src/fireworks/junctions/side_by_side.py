@@ -20,6 +20,7 @@ from fireworks.core.pipe import Pipe
 from fireworks.core.recursion import chain
 from fireworks.core.run import Run
 from fireworks.core.stages import RAISE, RowStage
+from fireworks.core.workers import PROCESS, Workers
 from fireworks.errors import SchemaMismatchError
 from fireworks.message import Message
 
@@ -190,12 +191,31 @@ class _SideCursor(Cursor):
             cursor.load_state_dict(saved)
 
 
+def shared_workers(junction: Junction, flows: Mapping[str, Flow]) -> Workers | None:
+    """Return the workers of the stage that runs the row stages of all components: as many as any of them has.
+
+    Raises:
+        ValueError: a component maps in processes; what a junction runs for its components stays in this one.
+    """
+    most = 0
+    for name, flow in flows.items():
+        for stage in flow.stages:
+            if stage.staff is not None and stage.staff.backend == PROCESS:
+                raise ValueError(
+                    f"{type(junction).__name__}: component {name!r} has {stage.describe()} in worker processes, which a "
+                    "junction can't feed. Put the map behind the junction, or use backend='thread'."
+                )
+            most = max(most, 0 if stage.staff is None else stage.staff.count)
+    return Workers(most) if most else None
+
+
 class Merge(RowStage):
     """Runs the row stages of each component on its own columns, then what the junction makes of them."""
 
     def __init__(self, junction: Junction, flows: Mapping[str, Flow]) -> None:
         super().__init__(None)
         self._junction, self._flows = junction, dict(flows)
+        self.staff = shared_workers(junction, flows)
         self.on_grid = junction.on_grid or any(  # type: ignore[misc]
             stage.on_grid for flow in flows.values() for stage in flow.stages
         )

@@ -27,7 +27,7 @@ class Task:
     __slots__ = ("block", "chunk", "done", "error", "held_bytes", "result", "run")
 
     def __init__(self, block: int, chunk: Chunk, run: Run, held_bytes: int) -> None:
-        self.block, self.chunk, self.run = block, chunk, Run(run.epoch, Book(), run.budget)
+        self.block, self.chunk, self.run = block, chunk, Run(run.epoch, Book(), run.budget, how=run.how)
         self.held_bytes = held_bytes
         self.done = threading.Event()
         self.result: Chunk | None = None

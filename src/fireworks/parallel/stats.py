@@ -73,6 +73,12 @@ class Stats:
         """A sentence: what takes longest."""
         slowest = max(self.stages, key=lambda stage: stage.busy_s, default=None)
         known_s = 0.0 if slowest is None else slowest.busy_s
+        waited = max(self.stages, key=lambda stage: stage.wait_s, default=None)
+        if waited is not None and waited.wait_s > max(known_s, self.outside_s, self.seconds / 2):
+            return (
+                f"Most of the time went by waiting for the workers of {waited.name}: {waited.wait_s:.2f} of "
+                f"{self.seconds:.2f} s, while its work took {waited.busy_s:.2f} s. The first processes take seconds to start."
+            )
         if max(known_s, self.outside_s) < _MUCH * self.seconds:
             return "No stage takes much of the time."
         if slowest is None or self.outside_s > known_s:

@@ -53,7 +53,7 @@ def answer(pipe: Pipe, name: object) -> Answer:
     asked: list[tuple[str, bool]] = []
     runs: list[str] = []
     for stage in chain(pipe):
-        has = _has(stage, name)
+        has = _has(stage, name) and (stage is pipe or name not in stage.of_its_role)
         asked.append((shortened(stage.describe()), has))
         if has:
             runs.append(shortened(stage.describe()))

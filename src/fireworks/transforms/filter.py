@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast, final
@@ -10,13 +11,14 @@ import numpy as np
 
 from fireworks._internal.lazy import load
 from fireworks.core.chunk import Chunk, Span, recut
-from fireworks.core.expressions import Expression, parse
+from fireworks.core.expressions import Comparison, Expression, Value, parse
 from fireworks.core.expressions import comparison as column_comparison
 from fireworks.core.failures import note_place
 from fireworks.core.flow import Flow, Order, block_rows
 from fireworks.core.pipe import Pipe
 from fireworks.core.run import Run
 from fireworks.core.stages import RowStage, Thinned, require_columns
+from fireworks.errors import ExpressionError
 from fireworks.message import Message
 from fireworks.message.columns import Positions
 from fireworks.transforms.map import function_name
@@ -25,16 +27,41 @@ from fireworks.transforms.predicate import from_arrow, from_expression, from_fun
 if TYPE_CHECKING:
     import pyarrow.compute as pc
 
+_NULL = Value(None)
+
 
 def _expression(predicate: object, comparison: tuple[Any, ...]) -> Expression | None:
     if isinstance(predicate, str):
-        return column_comparison(predicate, comparison[0], comparison[1:]) if comparison else parse(predicate)
+        return column_comparison(predicate, comparison[0], comparison[1:]) if comparison else _parsed(predicate)
     return predicate if isinstance(predicate, Expression) and not comparison else None
 
 
 def _is_arrow(predicate: object) -> bool:
     compute = sys.modules.get("pyarrow.compute")  # whoever has an expression has loaded it
     return compute is not None and isinstance(predicate, compute.Expression)
+
+
+def _parsed(text: str) -> Expression:
+    """Read a text; what can never be true is a slip of the pen.
+
+    Raises:
+        ExpressionError: something is compared with null.
+    """
+    expression = parse(text)
+    waiting = [expression]
+    while waiting:
+        part = waiting.pop()
+        waiting += part.children
+        if isinstance(part, Comparison) and _NULL in (part.left, part.right):
+            other = part.right if part.left == _NULL else part.left
+            negated = "not " if part.operator == "!=" else ""
+            found = re.search("null|none|nan", text, re.IGNORECASE)
+            raise ExpressionError(
+                f"filter: a comparison with null is never true; write: {other} is {negated}null.",
+                text,
+                found.start() if found else 0,
+            )
+    return expression
 
 
 @final

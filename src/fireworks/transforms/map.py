@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, final
 
@@ -74,6 +75,7 @@ class Map(RowStage):
         super().__init__(input)
         if not callable(function):
             raise TypeError(f"map: expected a function; got {function!r:.60} of type {type(function).__name__}.")
+        require_arguments(function, 1 if seed is None else 2, who="map")
         self.function = function
         self.seed = None if seed is None else check_seed(seed, where="map")
         self.stage = stage_name(self.upstream, "map", name)
@@ -116,6 +118,25 @@ class Map(RowStage):
         message = self.checked(result, len(chunk.rows))
         run.book.require_same_columns(self, message, block)
         return Chunk(message, chunk.rows)
+
+
+def require_arguments(function: Callable[..., Any], count: int, *, who: str) -> None:
+    """Check that a function can be called with rows alone, or with rows and a generator.
+
+    Raises:
+        TypeError: it can't; what it should take is said.
+    """
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return  # written in C, and says nothing of itself
+    try:
+        signature.bind(*range(count))
+    except TypeError:
+        takes = (
+            "rows alone; with seed= it gets a generator too" if count == 1 else "(rows, generator), for seed= was given"
+        )
+        raise TypeError(f"{who}: the function {function_name(function)}{signature} must take {takes}.") from None
 
 
 def function_name(function: Any) -> str:

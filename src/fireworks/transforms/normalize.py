@@ -54,12 +54,18 @@ class Normalize(Model):
         super().__init__()
         if not columns:
             raise ValueError("Normalize: name at least one column.")
+        if not all(isinstance(name, str) for name in columns):
+            raise TypeError(f"Normalize: write the names one by one, Normalize('x', 'y'); got {columns!r:.60}.")
         self.columns, self.per_element = list(columns), per_element
         self.num_fitted = 0
         for number in range(len(columns)):
             # A column's name may hold a dot, a buffer's may not; the extra state says which number is which column.
             self.register_buffer(f"mean_{number}", None)
             self.register_buffer(f"deviation_{number}", None)
+
+    def extra_repr(self) -> str:
+        """Return the columns, for the text of a module."""
+        return ", ".join(self.columns)
 
     def describe(self) -> str:
         """Return the columns as text."""
