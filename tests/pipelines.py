@@ -40,6 +40,12 @@ def add_noise(rows, generator):
     return rows.assign(noise=torch.rand(len(rows), generator=generator))
 
 
+def refuses_three(rows):
+    if 3 in rows["n"].tolist():
+        raise ZeroDivisionError("row 3 is bad")
+    return rows
+
+
 def is_odd(rows):
     return torch.as_tensor(rows.raw("n")) % 2 == 1
 

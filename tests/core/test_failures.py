@@ -13,7 +13,7 @@ from fireworks.core.chunk import Chunk
 from fireworks.core.failures import failing_rows, load_debugger, place_of
 from fireworks.core.run import Run
 from fireworks.errors import NoRandomAccessError, QuarantineWarning, StageResultError, UnknownLengthError
-from pipelines import add_noise, counting, double, numbers, table
+from pipelines import add_noise, counting, double, numbers, refuses_three, table
 
 BAD = {3, 17, 18}
 
@@ -90,9 +90,9 @@ class TestTheTraceback:
         assert "function_chain.py" in {file for file, _ in self.functions(caught.value)}
 
     def test_an_error_from_a_worker_process_leaves_ours_out(self):
-        error = error_of(lambda: list(table().batch(5).map(refuses, workers=1, backend="process")))
+        error = error_of(lambda: list(table().batch(5).map(refuses_three, workers=1, backend="process")))
         assert {file for file, _ in self.functions(error)} == {"test_failures.py"}
-        assert "refuses" in str(error.__cause__)
+        assert "in refuses_three" in str(error.__cause__)
 
     def test_an_error_outside_any_stage_keeps_ours(self):
         def begin():

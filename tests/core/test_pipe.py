@@ -114,7 +114,9 @@ STREAMS = {
 class TestStreams:
     @pytest.mark.parametrize("name", STREAMS)
     def test_a_stream_has_no_items_to_ask_for(self, name):
-        with pytest.raises(NoRandomAccessError, match=r"\[…\] needs random access, and .* is a stream: .* or read the"):
+        with pytest.raises(
+            NoRandomAccessError, match=r"\[…\] needs random access, and .* is a stream: .*(Read|or read) the rows first"
+        ):
             STREAMS[name]()[0]
 
     @pytest.mark.parametrize("name", STREAMS)

@@ -125,5 +125,5 @@ class TestWhatIsRefused:
             table().batch(4).window(2)
 
     def test_a_stream(self):
-        with pytest.raises(NoRandomAccessError, match=r"window needs random access, .* read the rows first"):
+        with pytest.raises(NoRandomAccessError, match=r"window needs random access, .* Read the rows first"):
             counting().window(2)

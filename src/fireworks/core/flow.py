@@ -316,7 +316,10 @@ class Flow:
         """Raise `NoRandomAccessError` if this flow, of the pipe that is named, is a stream."""
         if not self.is_indexable:
             first = next((stage for stage in reversed(list(chain(pipe))) if not stage.is_indexable), pipe)
-            if first.input is None:
+            streams = [name for name, part in first.named_inputs().items() if not part.is_indexable]
+            if streams:
+                why = f"its component {streams[0]!r} is one. Read"
+            elif first.input is None and not first.named_inputs():
                 why = f"{first.describe()} can only be read on (a table needs an integer primary key). Read"
             else:
                 why = f"{first.describe()} makes it one. Put this before it, or read"
