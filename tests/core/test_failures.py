@@ -12,7 +12,13 @@ import fireworks as fw
 from fireworks.core.chunk import Chunk
 from fireworks.core.failures import failing_rows, load_debugger, place_of
 from fireworks.core.run import Run
-from fireworks.errors import NoRandomAccessError, QuarantineWarning, StageResultError, UnknownLengthError
+from fireworks.errors import (
+    NoRandomAccessError,
+    QuarantineWarning,
+    SchemaMismatchError,
+    StageResultError,
+    UnknownLengthError,
+)
 from pipelines import add_noise, counting, double, numbers, refuses_three, table
 
 BAD = {3, 17, 18}
@@ -163,6 +169,15 @@ class TestReplay:
         import pdb  # noqa: T100
 
         assert load_debugger() is pdb.post_mortem
+
+    def test_a_junction_that_runs_no_function_says_so(self):
+        pipe = table().concat(table().map(add_noise, seed=0))
+        with pytest.raises(SchemaMismatchError) as caught:
+            list(pipe)
+        with pytest.raises(
+            ValueError, match=r"^replay: Concat\(.*\) is a junction, which runs no function of its own; its"
+        ):
+            pipe.replay(caught.value)
 
     def test_an_error_of_another_pipe_is_refused(self):
         error = error_of(table().map(refuses).to_message)

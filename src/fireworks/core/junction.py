@@ -97,6 +97,11 @@ class Junction(Pipe):
         require_no_cycle(self)
         return found
 
+    @property
+    def computes(self) -> bool:
+        """Whether it writes `combine`."""
+        return type(self).combine is not Junction.combine
+
     def named_inputs(self) -> dict[str, Pipe]:
         """Return the components."""
         return self.components

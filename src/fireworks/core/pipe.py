@@ -131,6 +131,11 @@ class Pipe(Fluent, ABC):
         """The names of the columns, where they are known without running anything; else None."""
         return None if self.input is None else self.input.known_columns
 
+    @property
+    def computes(self) -> bool:
+        """Whether it runs a function on rows, which an error may come from, rather than say where rows stand."""
+        return False
+
     def named_inputs(self) -> Mapping[str, Pipe]:
         """Return the inputs by name where there are several; see `Junction`."""
         return {}
@@ -410,7 +415,7 @@ class Pipe(Fluent, ABC):
             alike = [stage for stage in upstream_pipes(self) if stage.describe() == place.stage]
             # Built anew in a notebook, the stage may stand in another line.
             alike.sort(key=lambda stage: stage.built_at != place.built_at)
-            if alike and hasattr(type(alike[0]), "compute"):
+            if alike and alike[0].computes:
                 return replay(cast("RowStage", alike[0]), place, debugger)
             if alike:
                 raise ValueError(

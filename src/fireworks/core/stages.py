@@ -90,6 +90,11 @@ class RowStage(Pipe):
         return THREAD if self.staff is None else self.staff.backend
 
     @property
+    def computes(self) -> bool:
+        """It does."""
+        return True
+
+    @property
     def plain_function(self) -> Callable[[Message], Any] | None:
         """The function that this stage is, where it is nothing else: rows in, rows out, no draws, errors raised."""
         return None
