@@ -35,6 +35,11 @@ class Chunk(NamedTuple):
         return Chunk(self.message.take(positions), self.rows[positions])
 
 
+def numbered(message: Message, start: int = 0) -> Chunk:
+    """Return rows that come from no source, numbered from ``start`` on."""
+    return Chunk(message, np.arange(start, start + len(message), dtype=np.int64))
+
+
 def as_positions(span: Span) -> Positions:
     """Return a span as an array."""
     return np.arange(span.start, span.stop, dtype=np.int64) if isinstance(span, range) else span

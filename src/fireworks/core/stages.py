@@ -7,9 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
-from fireworks.core.chunk import Chunk, Span
+from fireworks.core.chunk import Chunk, Span, numbered
 from fireworks.core.failures import note_place, stopped, without_bad_rows
 from fireworks.core.flow import Barrier, Flow, Order, block_rows
 from fireworks.core.in_place import call
@@ -136,7 +134,7 @@ class RowStage(Pipe):
 
     def compute(self, chunk: Chunk, run: Run, block: int) -> Chunk:  # noqa: ARG002
         """Transform one block and check what came back."""
-        result = call(self.transform, chunk.message, who=self.describe())
+        result = call(self.transform, chunk.message, who=self)
         return Chunk(self.checked(result, len(chunk.rows)), chunk.rows)
 
     def checked(self, result: object, num_rows: int) -> Message:
@@ -168,8 +166,7 @@ class RowStage(Pipe):
         return block_rows(self.flow.base.row_bytes) if on_grid else num_rows
 
     def _call_block(self, block: Message, start: int, number: int) -> Message:
-        rows = np.arange(start, start + len(block), dtype=np.int64)
-        return self.process(Chunk(block, rows), Run(0, how="call"), number).message
+        return self.process(numbered(block, start), Run(0, how="call"), number).message
 
 
 class OrderStage(Pipe, Order):

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple, final
 
 import numpy as np
 
-from fireworks.core.chunk import Chunk, Span, as_positions, groups, join
+from fireworks.core.chunk import Chunk, Span, as_positions, groups, join, numbered
 from fireworks.core.cursor import BlockCursor, Cursor
 from fireworks.core.failures import note_place
 from fireworks.core.flow import Base, Flow, block_rows, read_rows
@@ -309,7 +309,7 @@ class _JoinRows(RowStage):
         return self._join.describe()
 
     def transform(self, rows: Message) -> Message:
-        return self.process(Chunk(rows, np.arange(len(rows), dtype=np.int64)), Run(0), 0).message
+        return self.process(numbered(rows), Run(0), 0).message
 
     def process(self, chunk: Chunk, run: Run, block: int) -> Chunk:
         column = chunk.message.raw(COLUMN)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from fireworks.core.chunk import Chunk, Span, groups, join
+from fireworks.core.chunk import Chunk, Span, groups, join, numbered
 from fireworks.core.failures import note_place
 from fireworks.core.flow import Barrier, Base, Flow, read_rows
 from fireworks.core.junction import Junction
@@ -205,7 +205,7 @@ class Sorted(RowStage):
         return self._junction.describe()
 
     def transform(self, rows: Message) -> Message:
-        return self.process(Chunk(rows, np.arange(len(rows), dtype=np.int64)), Run(0), 0).message
+        return self.process(numbered(rows), Run(0), 0).message
 
     def process(self, chunk: Chunk, run: Run, block: int) -> Chunk:
         names, flows = list(self._flows), list(self._flows.values())

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from fireworks.core.chunk import Chunk, Span, recut
+from fireworks.core.chunk import Chunk, Span, numbered, recut
 from fireworks.core.cursor import Cursor, State, read_exactly, unmoved_by_errors
 from fireworks.core.failures import note_place
 from fireworks.core.flow import Base, Flow
@@ -224,7 +224,7 @@ class Merge(RowStage):
         return self._junction.describe()
 
     def transform(self, rows: Message) -> Message:
-        return self.process(Chunk(rows, np.arange(len(rows), dtype=np.int64)), Run(0), 0).message
+        return self.process(numbered(rows), Run(0), 0).message
 
     def process(self, chunk: Chunk, run: Run, block: int) -> Chunk:
         parts = {

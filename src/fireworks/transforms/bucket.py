@@ -27,7 +27,7 @@ from fireworks.message.columns import Column, Positions
 from fireworks.message.conversion.convert import as_tensor
 from fireworks.message.conversion.kinds import is_arrow, is_objects
 from fireworks.message.conversion.lists import is_list
-from fireworks.transforms.map import function_name
+from fireworks.transforms.mapped import function_name
 from fireworks.transforms.ragged import list_lengths, places
 
 _EPOCHS_KEPT = 2

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, final
 
-import numpy as np
 import pandas as pd
 import torch
 
-from fireworks.core.chunk import Chunk
+from fireworks.core.chunk import Chunk, numbered
 from fireworks.core.pipe import Pipe
 from fireworks.core.run import Run
 from fireworks.core.stages import RowStage, require_columns
@@ -69,7 +68,7 @@ class Cast(RowStage):
         return f"Cast({', '.join(map(str, self.fields.values()))})"
 
     def transform(self, rows: Message) -> Message:
-        return self.compute(Chunk(rows, np.arange(len(rows), dtype=np.int64)), Run(0), 0).message
+        return self.compute(numbered(rows), Run(0), 0).message
 
     def compute(self, chunk: Chunk, run: Run, block: int) -> Chunk:  # noqa: ARG002
         message = chunk.message

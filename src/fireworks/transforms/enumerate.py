@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from fireworks._internal.checks import check_count
-from fireworks.core.chunk import Chunk, Span, as_positions
+from fireworks.core.chunk import Chunk, Span, as_positions, numbered
 from fireworks.core.cursor import Cursor, State
 from fireworks.core.flow import Barrier, Flow
 from fireworks.core.pipe import Pipe
@@ -169,7 +169,7 @@ class _WithPosition(RowStage):
         return self._stage.describe()
 
     def transform(self, rows: Message) -> Message:
-        return self.compute(Chunk(rows, np.arange(len(rows), dtype=np.int64)), Run(0), 0).message
+        return self.compute(numbered(rows), Run(0), 0).message
 
     def process(self, chunk: Chunk, run: Run, block: int) -> Chunk:
         return self.compute(chunk, run, block)  # the input's own stages note their place on an error

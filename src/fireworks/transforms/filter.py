@@ -21,7 +21,7 @@ from fireworks.core.stages import RowStage, Thinned, require_columns
 from fireworks.errors import ExpressionError
 from fireworks.message import Message
 from fireworks.message.columns import Positions
-from fireworks.transforms.map import function_name
+from fireworks.transforms.mapped import function_name
 from fireworks.transforms.predicate import from_arrow, from_expression, from_function
 
 if TYPE_CHECKING:

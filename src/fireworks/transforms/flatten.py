@@ -7,7 +7,7 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from fireworks.core.chunk import Chunk, Span, join, recut
+from fireworks.core.chunk import Chunk, Span, join, numbered, recut
 from fireworks.core.cursor import BlockCursor, Cursor
 from fireworks.core.failures import note_place
 from fireworks.core.flow import Barrier, Flow, block_rows
@@ -72,7 +72,7 @@ class Flatten(RowStage):
         return f"Flatten({self.column})"
 
     def transform(self, rows: Message) -> Message:
-        return self.compute(Chunk(rows, np.arange(len(rows), dtype=np.int64)), Run(0), 0).message
+        return self.compute(numbered(rows), Run(0), 0).message
 
     def compute(self, chunk: Chunk, run: Run, block: int) -> Chunk:  # noqa: ARG002
         of_row = np.repeat(np.arange(len(chunk.rows)), self._lengths(chunk))

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar, final
 
-import numpy as np
 import torch
 
-from fireworks.core.chunk import Chunk
+from fireworks.core.chunk import Chunk, numbered
 from fireworks.core.pipe import Pipe
 from fireworks.core.run import Run
 from fireworks.core.stages import RowStage, require_columns
@@ -78,7 +77,7 @@ class LabelIndex(RowStage):
         return f"LabelIndex({self.column}: {self._classes})"
 
     def transform(self, rows: Message) -> Message:
-        return self.compute(Chunk(rows, np.arange(len(rows), dtype=np.int64)), Run(0), 0).message
+        return self.compute(numbered(rows), Run(0), 0).message
 
     def compute(self, chunk: Chunk, run: Run, block: int) -> Chunk:  # noqa: ARG002
         message = chunk.message

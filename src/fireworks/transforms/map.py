@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 from torch import nn
 
-from fireworks._internal.lazy import load
-from fireworks._internal.seeds import block_generator, check_seed
 from fireworks.core.chunk import Chunk
 from fireworks.core.in_place import call
 from fireworks.core.model import evaluating
-from fireworks.core.pipe import Pipe
 from fireworks.core.run import Run
-from fireworks.core.stages import RAISE, RowStage, check_on_error, stage_name
-from fireworks.core.workers import PROCESS, THREAD, check_workers
+from fireworks.core.stages import RAISE
 from fireworks.message import Message
+from fireworks.transforms.mapped import Mapped, function_name
 
 
 @final
-class Map(RowStage):
+class Map(Mapped):
     """Run a function over rows: on the fixed grid of blocks, or batch by batch behind ``batch``.
 
     The function gets many rows at a time and must treat each row by itself; it returns a new message with as many
@@ -60,44 +57,12 @@ class Map(RowStage):
         True
     """
 
-    def __init__(
-        self,
-        input: Pipe,
-        function: Callable[..., Message],
-        *,
-        seed: int | None = None,
-        name: str | None = None,
-        on_error: str = RAISE,
-        workers: int = 0,
-        backend: str = THREAD,
-        retries: int = 0,
-    ) -> None:
-        super().__init__(input)
-        if not callable(function):
-            raise TypeError(f"map: expected a function; got {function!r:.60} of type {type(function).__name__}.")
-        require_arguments(function, 1 if seed is None else 2, who="map")
-        self.function = function
-        self.seed = None if seed is None else check_seed(seed, where="map")
-        self.stage = stage_name(self.upstream, "map", name)
-        self.on_error = check_on_error(on_error, who="map")
-        self._named = "" if name is None else f", name={name!r}"
-        self.staff = check_workers(workers, backend, retries, who="map")
-        if self.staff is not None and self.staff.backend == PROCESS:
-            load("parallel.shipping.require_picklable")(self)
+    function: Callable[..., Message]
+    verb: ClassVar[str] = "map"
 
-    @property
-    def random_kind(self) -> str | None:  # type: ignore[override]  # only a seeded map draws
-        """``map`` if it draws."""
-        return None if self.seed is None else "map"
-
-    @property
-    def values_vary(self) -> bool:
-        return self.seed is not None or super().values_vary
-
-    def describe(self) -> str:
-        seed = "" if self.seed is None else f", seed={self.seed}{self._named}"
-        on_error = "" if self.on_error == RAISE else f", on_error={self.on_error!r}"
-        return f"Map({function_name(self.function)}{seed}{on_error})"
+    def check_function(self, function: Callable[..., Any], *, is_seeded: bool) -> None:
+        """Check that it can be called with rows alone, or with rows and a generator."""
+        require_arguments(function, 2 if is_seeded else 1, who=self.verb)
 
     @property
     def plain_function(self) -> Callable[[Message], Any] | None:
@@ -108,7 +73,7 @@ class Map(RowStage):
         return self.function(rows)
 
     def compute(self, chunk: Chunk, run: Run, block: int) -> Chunk:
-        arguments = () if self.seed is None else (block_generator(self.seed, self.stage, run.epoch, block),)
+        arguments = self.draws(run, block)
         # A module here is a part of the data: the same each time, and no gradients.
         if isinstance(self.function, nn.Module):
             with evaluating(self.function):
@@ -137,10 +102,3 @@ def require_arguments(function: Callable[..., Any], count: int, *, who: str) -> 
             "rows alone; with seed= it gets a generator too" if count == 1 else "(rows, generator), for seed= was given"
         )
         raise TypeError(f"{who}: the function {function_name(function)}{signature} must take {takes}.") from None
-
-
-def function_name(function: Any) -> str:
-    """Return how a function is called in a plan: as a pipe describes itself, its name, or the class of a callable."""
-    if isinstance(function, Pipe):
-        return function.describe()
-    return str(getattr(function, "__name__", type(function).__name__))

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, final
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, final
 
 import numpy as np
 import pandas as pd
 import torch
 from pandas.arrays import NumpyExtensionArray
 
-from fireworks._internal.lazy import load
-from fireworks._internal.seeds import block_generator, check_seed
 from fireworks.core.chunk import Chunk
 from fireworks.core.in_place import call
-from fireworks.core.pipe import Pipe
 from fireworks.core.run import Run
-from fireworks.core.stages import RAISE, RowStage, check_on_error, stage_name
-from fireworks.core.workers import PROCESS, THREAD, check_workers
 from fireworks.errors import StageResultError
 from fireworks.message import Message
 from fireworks.message.build import columns_of_rows
@@ -26,11 +21,11 @@ from fireworks.message.columns import Column, as_column, field_of
 from fireworks.message.conversion.exact import MisfitError
 from fireworks.message.conversion.kinds import NoConversionError, cells_of, object_array
 from fireworks.message.conversion.retype import retype
-from fireworks.transforms.map import function_name
+from fireworks.transforms.mapped import Mapped
 
 
 @final
-class MapRows(RowStage):
+class MapRows(Mapped):
     """Run a function over rows, one row at a time: the slow way, for what can't be written for many rows at once.
 
     The function gets a dict of the row's values: of a tensor column the row's tensor, without the leading dimension; of
@@ -68,53 +63,15 @@ class MapRows(RowStage):
         [2, 3]
     """
 
-    def __init__(
-        self,
-        input: Pipe,
-        function: Callable[..., Any],
-        *,
-        seed: int | None = None,
-        name: str | None = None,
-        on_error: str = RAISE,
-        workers: int = 0,
-        backend: str = THREAD,
-        retries: int = 0,
-    ) -> None:
-        super().__init__(input)
-        if not callable(function):
-            raise TypeError(f"map_rows: expected a function; got {function!r:.60} of type {type(function).__name__}.")
-        self.function = function
-        self.seed = None if seed is None else check_seed(seed, where="map_rows")
-        self.stage = stage_name(self.upstream, "map_rows", name)
-        self.on_error = check_on_error(on_error, who="map_rows")
-        self._named = "" if name is None else f", name={name!r}"
-        self.staff = check_workers(workers, backend, retries, who="map_rows")
-        if self.staff is not None and self.staff.backend == PROCESS:
-            load("parallel.shipping.require_picklable")(self)
-
-    @property
-    def random_kind(self) -> str | None:  # type: ignore[override]  # only one with a seed draws
-        """``map_rows`` if it draws."""
-        return None if self.seed is None else "map_rows"
-
-    @property
-    def values_vary(self) -> bool:
-        return self.seed is not None or super().values_vary
-
-    def describe(self) -> str:
-        seed = "" if self.seed is None else f", seed={self.seed}{self._named}"
-        on_error = "" if self.on_error == RAISE else f", on_error={self.on_error!r}"
-        return f"MapRows({function_name(self.function)}{seed}{on_error})"
+    verb: ClassVar[str] = "map_rows"
 
     def transform(self, rows: Message) -> Message:
         return self._mapped(rows)
 
     def compute(self, chunk: Chunk, run: Run, block: int) -> Chunk:
-        arguments = () if self.seed is None else (block_generator(self.seed, self.stage, run.epoch, block),)
-        result = call(self._mapped, chunk.message, *arguments, who=self.describe())
+        result = call(self._mapped, chunk.message, *self.draws(run, block), who=self)
         message = self.checked(result, len(chunk.rows))
-        if len(message):
-            run.book.require_same_columns(self, message, block)
+        run.book.require_same_columns(self, message, block)
         return Chunk(message, chunk.rows)
 
     def _mapped(self, rows: Message, *arguments: torch.Generator) -> Message:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, final
 import numpy as np
 import torch
 
-from fireworks.core.chunk import Chunk
+from fireworks.core.chunk import Chunk, numbered
 from fireworks.core.pipe import Pipe
 from fireworks.core.run import Run
 from fireworks.core.stages import RowStage, require_columns
@@ -70,7 +70,7 @@ class OneHot(RowStage):
         return f"OneHot({self.column}: {self._classes}{dtype})"
 
     def transform(self, rows: Message) -> Message:
-        return self.compute(Chunk(rows, np.arange(len(rows), dtype=np.int64)), Run(0), 0).message
+        return self.compute(numbered(rows), Run(0), 0).message
 
     def compute(self, chunk: Chunk, run: Run, block: int) -> Chunk:  # noqa: ARG002
         message = chunk.message

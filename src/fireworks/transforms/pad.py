@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from fireworks._internal.checks import check_count
-from fireworks.core.chunk import Chunk
+from fireworks.core.chunk import Chunk, numbered
 from fireworks.core.pipe import Pipe
 from fireworks.core.run import Run
 from fireworks.core.stages import RowStage, require_columns
@@ -117,7 +117,7 @@ class Pad(RowStage):
         return f"Pad({', '.join([*self.columns, *given])})"
 
     def transform(self, rows: Message) -> Message:
-        return self.compute(Chunk(rows, np.arange(len(rows), dtype=np.int64)), Run(0), 0).message
+        return self.compute(numbered(rows), Run(0), 0).message
 
     def compute(self, chunk: Chunk, run: Run, block: int) -> Chunk:  # noqa: ARG002
         stored = dict(chunk.message._columns)

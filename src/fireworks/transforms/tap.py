@@ -11,7 +11,7 @@ from fireworks.core.pipe import Pipe
 from fireworks.core.run import Run
 from fireworks.core.stages import RowStage, require_columns
 from fireworks.message import Message
-from fireworks.transforms.map import function_name
+from fireworks.transforms.mapped import function_name
 
 
 @final

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from fireworks.core.chunk import Chunk
+from fireworks.core.chunk import Chunk, numbered
 from fireworks.core.pipe import Pipe
 from fireworks.core.run import Run
 from fireworks.core.stages import RowStage, require_columns
@@ -81,7 +81,7 @@ class Tensors(RowStage):
         return f"Tensors({', '.join([*self.columns, *filter(None, [floating])])})"
 
     def transform(self, rows: Message) -> Message:
-        return self.compute(Chunk(rows, np.arange(len(rows), dtype=np.int64)), Run(0), 0).message
+        return self.compute(numbered(rows), Run(0), 0).message
 
     def compute(self, chunk: Chunk, run: Run, block: int) -> Chunk:  # noqa: ARG002
         message = chunk.message
