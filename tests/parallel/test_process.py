@@ -20,11 +20,14 @@ TESTS = Path(__file__).parents[1]
 
 
 def is_there(pid):
-    """Whether a process runs; a zombie has ended."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+    """Whether a thread of a process runs; a zombie has ended, and only with the last thread its files are closed."""
+    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+        try:
+            if stat.read_text().rpartition(")")[2].split()[0] not in "ZX":
+                return True
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended just now
+    return False
 
 
 def wait_until(condition, seconds):
