@@ -17,7 +17,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
 
 import numpy as np
 
@@ -79,11 +79,22 @@ class Base(ABC):
     """Whether an item is a batch rather than a row."""
     is_indexable: bool = True
     """Whether `num_items` and `pieces` work; if not, only `open` does."""
+    reads_in_order: bool = False
+    """Whether items one after the other come much cheaper than items here and there."""
+    looks_ahead: bool = False
+    """Whether it wants to know which items will be asked for; see `expect`."""
 
     @property
     @abstractmethod
     def row_bytes(self) -> int:
         """Bytes of one row by the schema of the source."""
+
+    def estimated_bytes(self) -> int:
+        """Return about how much memory all items would take."""
+        return self.num_items() * self.row_bytes
+
+    def expect(self, coming: Coming) -> None:  # noqa: B027 (most bases have no use for it)
+        """Take note of the items that a pass is about to ask for; called where `looks_ahead` is set."""
 
     @abstractmethod
     def num_items(self) -> int:
@@ -126,6 +137,23 @@ class Order(ABC):
     def open(self, cursor: Cursor) -> Cursor:  # noqa: ARG002
         """Return a cursor that does the same to a stream; only an order that can overrides this."""
         raise NoRandomAccessError(f"{type(self).__name__} needs random access, and its input is a stream.")
+
+
+class Coming(NamedTuple):
+    """The items of its base that a flow is about to ask for, and those of later epochs: a known future."""
+
+    flow: Flow
+    span: Span
+    """Positions behind the orders of the flow, in the order in which they will be asked for."""
+    epoch: int
+
+    def positions(self) -> Span:
+        """Return the positions in the base that this pass asks for, in that order."""
+        return self.flow._locate(self.span, self.epoch)
+
+    def positions_in(self, epoch: int) -> Span:
+        """Return the positions in the base that a whole pass over another epoch would ask for, in that order."""
+        return self.flow._locate(range(self.flow.num_items()), epoch)
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,6 +244,8 @@ class Flow:
         """
         if self.schedule is not None:
             run = self.schedule.within(run)
+        if self.base.looks_ahead:
+            self.base.expect(Coming(self, span, run.epoch))
         if self.grid:
             yield from self._on_grid(span, run)
         elif self.stages:
@@ -229,11 +259,26 @@ class Flow:
 
     def _located(self, span: Span, run: Run, unit: int) -> Iterator[Chunk]:
         """Yield the items of the base for positions behind the orders, some thousand at a time."""
+        if (asked := self._in_order(span, run)) is not None:
+            yield from asked
+            return
         if not self.orders and unit == 1:
             yield from self.base.pieces(span, run)
             return
         for group in groups(span, 64 if self.is_batched else self._read_rows // unit * unit or unit):
             yield from self.base.pieces(self._locate(group, run.epoch), run)
+
+    def _in_order(self, span: Span, run: Run) -> Iterator[Chunk] | None:
+        """Return the items at the positions of ``span`` from a base that is read in one go; None where it need not be.
+
+        A base that is a file is asked for one long range where the orders let it be one. Where they scatter the rows it is
+        read once, and the rows are brought into order in memory or on disk.
+        """
+        if not self.base.reads_in_order or self.is_batched or len(span) <= self._read_rows:
+            return None
+        if not self.orders:
+            return self.base.pieces(span, run) if isinstance(span, range) else None
+        return cast("Iterator[Chunk] | None", load("order.in_order.in_order")(self, span, run))
 
     @cached_property
     def _read_rows(self) -> int:
@@ -287,6 +332,9 @@ class Flow:
         for first, last in _runs_of(numbers):
             span = range(first * size, min(last * size, count))
             number = first
+            if (asked := self._in_order(span, run)) is not None:
+                yield from zip(range(first, last), recut(asked, size), strict=True)
+                continue
             for group in groups(span, self._read_rows // size * size):
                 for block in recut(self.base.pieces(self._locate(group, run.epoch), run), size):
                     yield number, block
@@ -339,11 +387,16 @@ class Barrier(Base):
         self.flow = flow
         self.is_batched = flow.is_batched
         self.is_indexable = flow.is_indexable
+        self.reads_in_order = flow.base.reads_in_order
 
     @property
     def row_bytes(self) -> int:
         """Bytes of one row by the schema of the source."""
         return self.flow.base.row_bytes
+
+    def estimated_bytes(self) -> int:
+        """Return about how much memory all items of the flow below would take."""
+        return self.flow.base.estimated_bytes()
 
     def num_items(self) -> int:
         """Return the number of items of the flow below."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias, cast
 
 import numpy as np
 
@@ -13,11 +14,12 @@ from fireworks.core.chunk import Chunk, Span, as_positions, groups
 from fireworks.core.cursor import Cursor, State
 from fireworks.core.flow import Base, Flow, read_rows
 from fireworks.core.pipe import Pipe
-from fireworks.core.run import Run, some_rows
+from fireworks.core.run import Book, Run, SetAside, some_rows
 from fireworks.errors import UnknownLengthError
 from fireworks.message import Message, Schema
 
 if TYPE_CHECKING:
+    from fireworks.core.budget import Budget
     from fireworks.core.expressions import Expression
     from fireworks.message.columns import Positions
 
@@ -26,12 +28,24 @@ Mask: TypeAlias = "Callable[[Message], np.ndarray[Any, np.dtype[np.bool_]]]"
 """Decides for each row of a message whether it stays."""
 
 
+class BadRows(NamedTuple):
+    """Rows of a stream that could not be read, between its messages; the pass sets them aside.
+
+    ``message`` holds what is known of them, such as a column ``line`` with the text. They count as rows of the source: the
+    number of the next good row is higher by as many.
+    """
+
+    message: Message
+    reason: str
+
+
 class Source(Pipe):
     """A pipe without an input.
 
     One with random access writes `schema`, `count` and `fetch`. A stream sets ``random_access = False`` and writes
     `schema` and `stream`. The rest comes from here. One that can do work itself says so: `narrowed` where it can read
-    fewer columns, `find` where it can tell which rows satisfy an expression.
+    fewer columns, `find` where it can tell which rows satisfy an expression, `reads_in_order` and `scan` where rows one
+    after the other come cheaper than rows here and there.
 
     Example:
         >>> class Squares(fw.Source):
@@ -45,8 +59,25 @@ class Source(Pipe):
     random_access: bool = True
 
     of_its_role: ClassVar[frozenset[str]] = frozenset(
-        {"count", "fetch", "stream", "find", "narrowed", "held", "random_access"}
+        {
+            "count",
+            "fetch",
+            "stream",
+            "scan",
+            "find",
+            "narrowed",
+            "held",
+            "random_access",
+            "reads_in_order",
+            "estimated_bytes",
+            "on_error",
+        }
     )
+    on_error: str = "raise"
+    """``"raise"``, or ``"quarantine"`` where rows that can't be read are set aside; the source is a stream then."""
+    reads_in_order: ClassVar[bool] = False
+    """Whether rows one after the other come much cheaper than rows here and there, as in files that have to be decoded. A
+    shuffle then reads all of them once, and brings them into order in memory or on disk."""
     held: Message | None = None
     """All rows, where they are in memory anyway: a pass may then gather from them by itself."""
 
@@ -77,8 +108,36 @@ class Source(Pipe):
         """Return the rows at the given row numbers, in that order. A range may be answered by a view."""
         raise NotImplementedError(f"{type(self).__name__} has random_access = True, so it must write fetch().")
 
-    def stream(self, start: int) -> Iterator[Message]:
-        """Yield all rows from row number ``start`` on, in messages of any length."""
+    def scan(self, rows: range, budget: Budget) -> Iterator[Message]:  # noqa: ARG002
+        """Yield rows that follow each other, in messages of any length, which nobody changes afterwards.
+
+        Called where many are wanted. It may read ahead in threads, which end when the iterator is closed, and then counts
+        what lies ready in the budget.
+
+        Args:
+            rows: Row numbers, with step 1.
+            budget: What may be under way; its limit is a good measure for how much to read at a time.
+        """
+        for some in groups(rows, read_rows(self.schema.row_bytes)):
+            yield self.fetch(some)
+
+    def estimated_bytes(self) -> int:
+        """Return about how much memory all rows would take."""
+        return self.count() * self.schema.row_bytes
+
+    def fingerprint(self) -> str:
+        """Return a text that is another one when the content is: a SHA-256 of it, in hexadecimal digits.
+
+        Raises:
+            TypeError: the source can't tell.
+        """
+        raise TypeError(
+            f"{self.describe()}: its content has no fingerprint, because it is made by a function or an object of yours; "
+            "write fingerprint() in a subclass of fw.Source."
+        )
+
+    def stream(self, start: int) -> Iterator[Message | BadRows]:
+        """Yield all rows from row number ``start`` on, in messages of any length; `BadRows` where some can't be read."""
         raise NotImplementedError(f"{type(self).__name__} has random_access = False, so it must write stream().")
 
     def narrowed(self, columns: Sequence[str]) -> Source:  # noqa: ARG002
@@ -118,6 +177,7 @@ class SourceBase(Base):
         self.source = source
         self.stands_for = source if stands_for is None else stands_for
         self.is_indexable = source.random_access
+        self.reads_in_order = source.reads_in_order
 
     @property
     def row_bytes(self) -> int:
@@ -128,6 +188,10 @@ class SourceBase(Base):
         """Return the number of rows."""
         return self.source.count()
 
+    def estimated_bytes(self) -> int:
+        """Return about how much memory all rows would take."""
+        return self.source.estimated_bytes()
+
     def no_rows(self) -> Message:
         """Return a message without rows; a stream gives none without beginning."""
         if not self.source.random_access:
@@ -137,6 +201,9 @@ class SourceBase(Base):
     def pieces(self, span: Span, run: Run) -> Iterator[Chunk]:
         """Yield the rows with the given numbers, some thousand at a time."""
         source, held = self.source, self.source.held
+        if source.reads_in_order and isinstance(span, range) and len(span) > read_rows(self.row_bytes):
+            yield from self._scanned(span, run)
+            return
         for rows in groups(span, read_rows(self.row_bytes)):
             asked = perf_counter_ns()
             if held is None or run.buffers is None or isinstance(rows, range):
@@ -154,9 +221,29 @@ class SourceBase(Base):
             run.book.note(self.stands_for, len(rows), len(rows), perf_counter_ns() - asked)
             yield Chunk(message, as_positions(rows))
 
+    def _scanned(self, rows: range, run: Run) -> Iterator[Chunk]:
+        at = rows.start
+        with closing(cast("Generator[Message]", self.source.scan(rows, run.budget))) as messages:
+            while at < rows.stop:
+                asked = perf_counter_ns()
+                try:
+                    message = next(messages, None)
+                except Exception as error:
+                    _note_source(error, self.stands_for, f"behind row {at}")
+                    raise
+                length = 0 if message is None else len(message)
+                if message is None or at + length > rows.stop:
+                    raise ValueError(
+                        f"{self.source.describe()}: scan was asked for rows {rows.start} to before {rows.stop} and "
+                        f"returned {'them only to ' if message is None else 'more, to '}{at + length}."
+                    )
+                run.book.note(self.stands_for, length, length, perf_counter_ns() - asked)
+                yield Chunk(message, np.arange(at, at + length, dtype=np.int64))
+                at += length
+
     def open(self, run: Run) -> Cursor:
         """Return a cursor before the first row of a stream."""
-        return _StreamCursor(self.source, lambda rows, ns: run.book.note(self.stands_for, rows, rows, ns))
+        return _StreamCursor(self.source, self.stands_for, run.book)
 
 
 def _note_source(error: BaseException, source: Source, where: str) -> None:
@@ -166,13 +253,13 @@ def _note_source(error: BaseException, source: Source, where: str) -> None:
 class _StreamCursor(Cursor):
     """A pass over a streaming source: the row number is all there is to know."""
 
-    def __init__(self, source: Source, note: Callable[[int, int], None]) -> None:
-        self._source, self._note = source, note
+    def __init__(self, source: Source, stands_for: Source, book: Book) -> None:
+        self._source, self._stands_for, self._book = source, stands_for, book
         self._move(0)
 
     def _move(self, row: int) -> None:
         self._row = row
-        self._messages: Iterator[Message] | None = None
+        self._messages: Iterator[Message | BadRows] | None = None
         self._ahead = Message()
         self._used = 0
 
@@ -189,13 +276,23 @@ class _StreamCursor(Cursor):
                 raise
             if following is None:
                 return None
-            self._note(len(following), perf_counter_ns() - asked)
+            if isinstance(following, BadRows):
+                self._set_aside(following)
+                continue
+            self._book.note(self._stands_for, len(following), len(following), perf_counter_ns() - asked)
             self._ahead, self._used = following, 0
         part = self._ahead[self._used : self._used + num_rows]
         chunk = Chunk(part, np.arange(self._row, self._row + len(part), dtype=np.int64))
         self._used += len(part)
         self._row += len(part)
         return chunk
+
+    def _set_aside(self, bad: BadRows) -> None:
+        rows = np.arange(self._row, self._row + len(bad.message), dtype=np.int64)
+        source = self._stands_for
+        self._book.set_aside.append(SetAside(source.describe(), source.built_at, rows, bad.message, bad.reason))
+        self._book.meter(source).set_aside += len(rows)
+        self._row += len(rows)
 
     def state_dict(self) -> State:
         return {"row": self._row}

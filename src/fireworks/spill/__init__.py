@@ -1,0 +1,1 @@
+"""Rows on disk that the memory has no room for."""
