@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from fireworks._version import __version__
 
 if TYPE_CHECKING:
+    from fireworks.cache.cache import Cache
+    from fireworks.cache.message_cache import MessageCache
     from fireworks.core.budget import memory_budget
     from fireworks.core.iterable_dataset import PipeIterableDataset
     from fireworks.core.iterator import AtEpoch, PipeIterator
@@ -26,8 +28,13 @@ if TYPE_CHECKING:
     from fireworks.core.state import Scaffold, Stateful
     from fireworks.database import DBPipe, TablePipe
     from fireworks.experiment import Experiment, Trial
+    from fireworks.formats.idx_source import IdxSource, read_idx
+    from fireworks.formats.image_source import ImageSource, read_images
     from fireworks.formats.memory import IterableSource, MemorySource, SequenceSource, source
+    from fireworks.formats.npy_source import NpySource, read_npy
+    from fireworks.formats.npz_source import NpzSource, read_npz
     from fireworks.formats.parquet_source import ParquetSource, read_parquet
+    from fireworks.formats.safetensors_source import SafetensorsSource, read_safetensors
     from fireworks.junctions.branch import Branch
     from fireworks.junctions.concat import Concat
     from fireworks.junctions.cycle import Cycle
@@ -79,6 +86,7 @@ _PUBLIC = {
     "Batch": "fireworks.transforms.batch",
     "Branch": "fireworks.junctions.branch",
     "Bucket": "fireworks.transforms.bucket",
+    "Cache": "fireworks.cache.cache",
     "Cast": "fireworks.transforms.cast",
     "Concat": "fireworks.junctions.concat",
     "Cycle": "fireworks.junctions.cycle",
@@ -92,6 +100,8 @@ _PUBLIC = {
     "Flatten": "fireworks.transforms.flatten",
     "Gradients": "fireworks.transforms.gradients",
     "Hooked": "fireworks.transforms.hooked",
+    "IdxSource": "fireworks.formats.idx_source",
+    "ImageSource": "fireworks.formats.image_source",
     "IterableSource": "fireworks.formats.memory",
     "Join": "fireworks.junctions.join",
     "Junction": "fireworks.core.junction",
@@ -101,9 +111,12 @@ _PUBLIC = {
     "MapRows": "fireworks.transforms.map_rows",
     "MemorySource": "fireworks.formats.memory",
     "Message": "fireworks.message",
+    "MessageCache": "fireworks.cache.message_cache",
     "Mix": "fireworks.junctions.mix",
     "Model": "fireworks.core.model",
     "Normalize": "fireworks.transforms.normalize",
+    "NpySource": "fireworks.formats.npy_source",
+    "NpzSource": "fireworks.formats.npz_source",
     "OneHot": "fireworks.transforms.one_hot",
     "OrderStage": "fireworks.core.stages",
     "Pad": "fireworks.transforms.pad",
@@ -120,6 +133,7 @@ _PUBLIC = {
     "Repeat": "fireworks.transforms.repeat",
     "Replay": "fireworks.junctions.replay",
     "RowStage": "fireworks.core.stages",
+    "SafetensorsSource": "fireworks.formats.safetensors_source",
     "Scaffold": "fireworks.core.state",
     "Schema": "fireworks.message",
     "Select": "fireworks.transforms.select",
@@ -146,7 +160,12 @@ _PUBLIC = {
     "link": "fireworks.core.links",
     "memory_budget": "fireworks.core.budget",
     "optimisation": "fireworks.plan.switch",
+    "read_idx": "fireworks.formats.idx_source",
+    "read_images": "fireworks.formats.image_source",
+    "read_npy": "fireworks.formats.npy_source",
+    "read_npz": "fireworks.formats.npz_source",
     "read_parquet": "fireworks.formats.parquet_source",
+    "read_safetensors": "fireworks.formats.safetensors_source",
     "recursive": "fireworks.core.recursion",
     "seed_everything": "fireworks.core.seeding",
     "source": "fireworks.formats.memory",
@@ -157,6 +176,7 @@ __all__ = [
     "Batch",
     "Branch",
     "Bucket",
+    "Cache",
     "Cast",
     "Concat",
     "Cycle",
@@ -170,6 +190,8 @@ __all__ = [
     "Flatten",
     "Gradients",
     "Hooked",
+    "IdxSource",
+    "ImageSource",
     "IterableSource",
     "Join",
     "Junction",
@@ -179,9 +201,12 @@ __all__ = [
     "MapRows",
     "MemorySource",
     "Message",
+    "MessageCache",
     "Mix",
     "Model",
     "Normalize",
+    "NpySource",
+    "NpzSource",
     "OneHot",
     "OrderStage",
     "Pad",
@@ -198,6 +223,7 @@ __all__ = [
     "Repeat",
     "Replay",
     "RowStage",
+    "SafetensorsSource",
     "Scaffold",
     "Schema",
     "Select",
@@ -225,7 +251,12 @@ __all__ = [
     "link",
     "memory_budget",
     "optimisation",
+    "read_idx",
+    "read_images",
+    "read_npy",
+    "read_npz",
     "read_parquet",
+    "read_safetensors",
     "recursive",
     "seed_everything",
     "source",

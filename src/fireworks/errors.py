@@ -8,6 +8,7 @@ FireworksError
 ├── SchemaMismatchError (ValueError)     two messages or tables don't have the same columns
 ├── ExpressionError (ValueError)         the text of a filter can't be read
 ├── RowIndexError (IndexError)           a row or an item past the end
+├── RowNotCachedError (KeyError)         a cache was asked for rows that it does not hold
 ├── NoRandomAccessError (TypeError)      a stream was asked for what only random access can give
 ├── UnknownLengthError (TypeError)       the number of items is not known without reading them
 ├── NotFoundUpstreamError (AttributeError)  no pipe of the chain has the name
@@ -106,6 +107,20 @@ class ExpressionError(FireworksError, ValueError):
 
 class RowIndexError(FireworksError, IndexError):
     """A row or an item past the end was asked for."""
+
+
+class RowNotCachedError(FireworksError, KeyError):
+    """A cache was asked for rows that it does not hold; ``rows`` has their numbers."""
+
+    def __init__(self, rows: list[int]) -> None:
+        self.rows = rows
+        super().__init__(rows)
+
+    def __str__(self) -> str:
+        shown, more = self.rows[:10], len(self.rows) - 10
+        which = f"rows {shown} and {more} more are" if more > 0 else f"{'row' if len(shown) == 1 else 'rows'} {shown} "
+        which = which if more > 0 else which + ("is" if len(shown) == 1 else "are")
+        return f"MessageCache: {which} not held. Ask first: cache.contains(rows)."
 
 
 class NoRandomAccessError(FireworksError, TypeError):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -111,6 +113,39 @@ class Budget:
     def __repr__(self) -> str:
         limit = "no limit" if self.max_bytes is None else f"{self.max_bytes:,} bytes"
         return f"Budget({limit}, {self.used_bytes:,} in use, {self.peak_bytes:,} at most)"
+
+
+_NO_LIMIT_SHARE = 0.5  # of what is free, for what a pass keeps where no limit was set
+
+
+def limit_of(budget: Budget) -> int:
+    """Return how many bytes a pass may use: the budget's limit, or half of what is available on this machine now."""
+    return int(available_bytes() * _NO_LIMIT_SHARE) if budget.max_bytes is None else budget.max_bytes
+
+
+def available_bytes() -> int:
+    """Return how much memory this process could still take without others having to give any up.
+
+    That of the machine, or of the control group that the process is in, where that has a lower limit.
+
+    Source:
+        ``MemAvailable`` of proc(5); ``memory.max`` and ``memory.current`` of Linux's control groups, version 2.
+    """
+    try:
+        facts = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+        available = int(facts["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):  # not Linux
+        available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    group = Path("/sys/fs/cgroup")
+    try:
+        limit = (group / "memory.max").read_text().strip()
+        if limit != "max":
+            facts = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+            used = int((group / "memory.current").read_text()) - int(facts.get("inactive_file", 0))  # files give way
+            available = min(available, max(int(limit) - used, 0))
+    except (OSError, ValueError):
+        pass
+    return available
 
 
 _current = Budget(None)

@@ -24,6 +24,7 @@ import numpy as np
 from fireworks._internal.lazy import load
 from fireworks.core.chunk import Chunk, Span, as_positions, groups, join, recut
 from fireworks.core.function_chain import Process, processes
+from fireworks.core.origins import Origins
 from fireworks.core.recursion import chain
 from fireworks.core.run import Run
 from fireworks.errors import NoRandomAccessError, UnknownLengthError
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from fireworks.core.cursor import Cursor
     from fireworks.core.pipe import Pipe
     from fireworks.core.stages import RowStage
+    from fireworks.order.scatter import Scatter
     from fireworks.parallel.schedule import Schedule
 
 MAX_BLOCK_ROWS = 1024
@@ -112,6 +114,23 @@ class Base(ABC):
         """Return how many rows the items of ``span`` hold."""
         return len(span)
 
+    def rows_at(self, span: Span, epoch: int) -> Origins:  # noqa: ARG002
+        """Return which rows of the source the items at the positions of ``span`` hold, without reading any.
+
+        They are those that the chunks of `pieces` will name.
+
+        Raises:
+            NoRandomAccessError: nobody knows before a pass.
+            UnknownLengthError: a stage drops rows of batches.
+        """
+        raise NoRandomAccessError(
+            f"{type(self).__name__.lstrip('_')}: nobody knows before a pass which rows of the source its items hold."
+        )
+
+    def num_source_rows(self) -> int | None:
+        """Return below which number the row numbers are that items can have; None where it is not known."""
+        return None
+
     def no_rows(self) -> Message:
         """Return a message without rows, with columns if they are known."""
         return Message()
@@ -119,6 +138,9 @@ class Base(ABC):
 
 class Order(ABC):
     """Says which item of an input stands at which position, without touching data."""
+
+    scatters: bool = False
+    """Whether items that follow each other come from far apart, so that a file is better read once than here and there."""
 
     @abstractmethod
     def num_items_out(self, num_items: int) -> int:
@@ -134,7 +156,15 @@ class Order(ABC):
             epoch: From 0.
         """
 
-    def open(self, cursor: Cursor) -> Cursor:  # noqa: ARG002
+    def scatter(self, num_items: int, epoch: int) -> Scatter:
+        """Return the same order as keys that come item by item; asked where `scatters` is set."""
+        places = as_positions(self.locate(range(self.num_items_out(num_items)), num_items, epoch))
+        return cast("Scatter", load("order.scatter.PlaceScatter")(places))
+
+    def require_known(self, epoch: int) -> None:  # noqa: B027 (most orders are functions of the epoch)
+        """Raise `NoRandomAccessError` where the order of that epoch depends on what happens before it."""
+
+    def open(self, cursor: Cursor, run: Run) -> Cursor:  # noqa: ARG002
         """Return a cursor that does the same to a stream; only an order that can overrides this."""
         raise NoRandomAccessError(f"{type(self).__name__} needs random access, and its input is a stream.")
 
@@ -206,12 +236,27 @@ class Flow:
         Raises:
             UnknownLengthError: a stream, or a filter on batches: nobody knows before the end.
         """
+        self._require_all_rows("their number")
+        return self.base.num_rows(self._locate(span, epoch), epoch)
+
+    def rows_at(self, span: Span, epoch: int) -> Origins:
+        """Return which rows of the source the items at the positions of ``span`` hold in one epoch, without reading any.
+
+        Raises:
+            NoRandomAccessError: a stream, or an order that is not known yet.
+            UnknownLengthError: a filter on batches: nobody knows before a pass.
+        """
+        self._require_all_rows("which rows they hold")
+        for order in self.orders:
+            order.require_known(epoch)
+        return self.base.rows_at(self._locate(span, epoch), epoch)
+
+    def _require_all_rows(self, what: str) -> None:
         for stage in self.stages:
             if stage.drops_rows or stage.on_error != "raise":
                 raise UnknownLengthError(
-                    f"{stage.describe()} drops rows of batches, so their number is not known before the end."
+                    f"{stage.describe()} drops rows of batches, so {what} is not known before the end."
                 )
-        return self.base.num_rows(self._locate(span, epoch), epoch)
 
     def no_rows(self) -> Message:
         """Return a message without rows, with the columns that rows would have wherever they can be found out."""
@@ -259,7 +304,7 @@ class Flow:
 
     def _located(self, span: Span, run: Run, unit: int) -> Iterator[Chunk]:
         """Yield the items of the base for positions behind the orders, some thousand at a time."""
-        if (asked := self._in_order(span, run)) is not None:
+        if (asked := self._in_order(span, run, unit)) is not None:
             yield from asked
             return
         if not self.orders and unit == 1:
@@ -268,17 +313,18 @@ class Flow:
         for group in groups(span, 64 if self.is_batched else self._read_rows // unit * unit or unit):
             yield from self.base.pieces(self._locate(group, run.epoch), run)
 
-    def _in_order(self, span: Span, run: Run) -> Iterator[Chunk] | None:
+    def _in_order(self, span: Span, run: Run, unit: int) -> Iterator[Chunk] | None:
         """Return the items at the positions of ``span`` from a base that is read in one go; None where it need not be.
 
         A base that is a file is asked for one long range where the orders let it be one. Where they scatter the rows it is
         read once, and the rows are brought into order in memory or on disk.
         """
-        if not self.base.reads_in_order or self.is_batched or len(span) <= self._read_rows:
+        if not self.base.reads_in_order or self.is_batched:
             return None
-        if not self.orders:
-            return self.base.pieces(span, run) if isinstance(span, range) else None
-        return cast("Iterator[Chunk] | None", load("order.in_order.in_order")(self, span, run))
+        if self.orders:
+            return cast("Iterator[Chunk] | None", load("order.in_order.in_order")(self, span, run, unit))
+        is_long = isinstance(span, range) and len(span) > self._read_rows
+        return self.base.pieces(span, run) if is_long else None
 
     @cached_property
     def _read_rows(self) -> int:
@@ -332,7 +378,7 @@ class Flow:
         for first, last in _runs_of(numbers):
             span = range(first * size, min(last * size, count))
             number = first
-            if (asked := self._in_order(span, run)) is not None:
+            if (asked := self._in_order(span, run, size)) is not None:
                 yield from zip(range(first, last), recut(asked, size), strict=True)
                 continue
             for group in groups(span, self._read_rows // size * size):
@@ -350,7 +396,7 @@ class Flow:
             return IndexCursor(self, run)
         cursor = self.base.open(run)
         for order in self.orders:
-            cursor = order.open(cursor)
+            cursor = order.open(cursor, run)
         if not self.stages:
             return cursor
         if self.schedule is not None:
@@ -401,6 +447,10 @@ class Barrier(Base):
     def num_items(self) -> int:
         """Return the number of items of the flow below."""
         return self.flow.num_items()
+
+    def num_source_rows(self) -> int | None:
+        """Return below which number the row numbers of the flow below are."""
+        return self.flow.base.num_source_rows()
 
     def no_rows(self) -> Message:
         """Return a message without rows, as the flow below gives it."""

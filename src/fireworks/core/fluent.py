@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING, Any, cast
 from fireworks._internal.lazy import load
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pyarrow.compute as pc
     import torch
 
     from fireworks.core.expressions import Expression
     from fireworks.core.pipe import Pipe
     from fireworks.message import Message
+    from fireworks.message.index import Rows
+    from fireworks.order.audit import OrderAudit
     from fireworks.plan.answer import Answer
     from fireworks.plan.draw import Drawing
     from fireworks.plan.dry_run import Report
@@ -34,6 +38,20 @@ class Fluent:
     def at_epoch(self, epoch: int) -> Pipe:
         """Fix the pipe to one epoch, so that all passes over it are equal; see `AtEpoch`."""
         return cast("Pipe", load("core.iterator.AtEpoch")(self, epoch))
+
+    def audit(self, by: str | None = None, *, epoch: int = 0, batch_rows: int | None = None) -> OrderAudit:
+        """Measure how well one epoch is mixed, by a column or by the place in the source; see `audit`.
+
+        Args:
+            by: A column with one value per row, such as the label.
+            epoch: From 0.
+            batch_rows: Of a pipe of rows: how many make a batch; 256 if not given.
+
+        Example:
+            >>> print(fw.source({"x": torch.arange(50_000)}).shuffle(seed=0).batch(100).audit().verdict)
+            mixed as by a uniform order
+        """
+        return cast("OrderAudit", load("order.audit.audit")(self, by, epoch=epoch, batch_rows=batch_rows))
 
     def batch(self, num_rows: int, *, drop_last: bool = False) -> Pipe:
         """Group rows into batches; the last may be shorter, and is kept unless ``drop_last``. See `Batch`."""
@@ -263,6 +281,10 @@ class Fluent:
         """Run several epochs as one; see `Repeat`."""
         return cast("Pipe", load("transforms.repeat.Repeat")(self, times))
 
+    def rows_of(self, epoch: int, batch: Rows) -> Any:
+        """Return which rows of the source are in a batch of an epoch, or in several, without reading any; see `rows_of`."""
+        return load("order.provenance.rows_of")(self, epoch, batch)
+
     def select(self, *columns: str) -> Pipe:
         """Keep the named columns; see `Select`."""
         return cast("Pipe", load("transforms.select.Select")(self, *columns))
@@ -304,9 +326,37 @@ class Fluent:
             load("transforms.tensors.Tensors")(self, *columns, dtype=dtype, device=device, non_blocking=non_blocking),
         )
 
+    def to_parquet(
+        self,
+        path: str | Path,
+        *,
+        shard_rows: int | None = None,
+        shard_bytes: int | str | None = None,
+        progress: bool = False,
+        row_group_rows: int | None = None,
+        compression: str | None = "snappy",
+    ) -> list[Path]:
+        """Write all rows of epoch 0 as Parquet, in one file or in shards, a few at a time; see `to_parquet`."""
+        return cast(
+            "list[Path]",
+            load("formats.parquet_sink.to_parquet")(
+                self,
+                path,
+                shard_rows=shard_rows,
+                shard_bytes=shard_bytes,
+                progress=progress,
+                row_group_rows=row_group_rows,
+                compression=compression,
+            ),
+        )
+
     def unbatch(self) -> Pipe:
         """Turn batches back into rows; see `Unbatch`."""
         return cast("Pipe", load("transforms.unbatch.Unbatch")(self))
+
+    def when(self, row: Rows, epoch: int = 0) -> Message:
+        """Return in which batches of an epoch a row of the source stands, or several, without reading any; see `when`."""
+        return cast("Message", load("order.provenance.when")(self, row, epoch))
 
     def window(self, num_rows: int, stride: int = 1) -> Pipe:
         """Turn rows into overlapping windows of consecutive rows; see `Window`."""

@@ -92,7 +92,7 @@ class ShareIterator:
         self._open(epochs.begin())
 
     def _open(self, epoch: int) -> None:
-        self._epoch, self._run = epoch, Run(epoch)
+        self._epoch, self._run = epoch, Run(epoch, is_whole=True)
         self._pipe.note_pass(self._run)
         self._next = self._worker  # the item to hand out next
         self._items: Iterator[Message] | None = None

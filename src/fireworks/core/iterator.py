@@ -13,6 +13,8 @@ from fireworks.core.chunk import Chunk, Span
 from fireworks.core.cursor import Cursor, State
 from fireworks.core.failures import fold
 from fireworks.core.flow import Barrier, Flow
+from fireworks.core.needs import require_room
+from fireworks.core.origins import Origins
 from fireworks.core.pipe import Pipe
 from fireworks.core.run import Run
 from fireworks.errors import StateError
@@ -46,6 +48,7 @@ class PipeIterator:
     def _open(self, epoch: int) -> None:
         self.epoch = epoch
         self._run = Run(epoch, buffers=Buffers())
+        require_room(self._pipe, self._run.budget)
         self._pipe.note_pass(self._run)
         self._rows_out: int | None = 0  # rows handed out; unknown behind a jump
         self._cursor: Cursor = self._pipe.runnable.open(self._run)
@@ -195,3 +198,6 @@ class _FixedEpoch(Barrier):
 
     def num_rows(self, span: Span, epoch: int) -> int:  # noqa: ARG002
         return self.flow.num_rows_of(span, self._epoch)
+
+    def rows_at(self, span: Span, epoch: int) -> Origins:  # noqa: ARG002
+        return self.flow.rows_at(span, self._epoch)

@@ -15,6 +15,7 @@ from fireworks.core.pipe import Pipe
 if TYPE_CHECKING:
     from fireworks.core.chunk import Chunk, Span
     from fireworks.core.cursor import Cursor
+    from fireworks.core.origins import Origins
     from fireworks.core.run import Run
     from fireworks.message import Message
 
@@ -205,6 +206,12 @@ class _Linked(Base):
 
     def num_rows(self, span: Span, epoch: int) -> int:
         return self._junction.linked_flow.num_rows_of(span, epoch)
+
+    def rows_at(self, span: Span, epoch: int) -> Origins:
+        return self._junction.linked_flow.rows_at(span, epoch)
+
+    def num_source_rows(self) -> int | None:
+        return self._junction.linked_flow.base.num_source_rows()
 
     def no_rows(self) -> Message:
         return self._junction.linked_flow.no_rows()

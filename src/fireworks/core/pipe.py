@@ -65,6 +65,8 @@ class Pipe(Fluent, ABC):
     _run: Run | None  # the latest pass
     random_kind: ClassVar[str | None] = None
     """The kind of a stage that draws, ``shuffle``; with the count of that kind upstream it names the stage in a seed."""
+    guarantee: str | None = None
+    """What a stage promises of the order of its items, where it draws one; shown by `explain` and `audit`."""
 
     def __init__(self, input: Pipe | None = None) -> None:
         if input is not None and not isinstance(input, Pipe):
@@ -135,6 +137,10 @@ class Pipe(Fluent, ABC):
     def computes(self) -> bool:
         """Whether it runs a function on rows, which an error may come from, rather than say where rows stand."""
         return False
+
+    def least_bytes(self) -> int:
+        """Return the least memory in which this stage can do its part, 0 where it needs none of its own."""
+        return 0
 
     def named_inputs(self) -> Mapping[str, Pipe]:
         """Return the inputs by name where there are several; see `Junction`."""

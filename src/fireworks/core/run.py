@@ -232,9 +232,10 @@ class Run:
         budget: Bytes that may be under way; that of all passes if not given.
         buffers: Memory for gathered rows; None where it doesn't pay, because few rows are asked for or all are kept.
         how: How the rows are asked for: ``"next"`` by iteration, ``"get"`` by position, ``"call"`` with a message.
+        is_whole: Whether all items of the epoch will be asked for, some at a time, or evenly spread ones of them.
     """
 
-    __slots__ = ("book", "budget", "buffers", "epoch", "how")
+    __slots__ = ("book", "budget", "buffers", "epoch", "how", "is_whole")
 
     def __init__(
         self,
@@ -243,8 +244,11 @@ class Run:
         budget: Budget | None = None,
         buffers: Buffers | None = None,
         how: str = "next",
+        *,
+        is_whole: bool = False,
     ) -> None:
         self.how = how
+        self.is_whole = is_whole
         self.buffers = buffers
         self.epoch = epoch
         self.book = Book() if book is None else book
@@ -252,4 +256,8 @@ class Run:
 
     def at(self, epoch: int) -> Run:
         """Return the same pass in another epoch: behind ``repeat`` and ``at_epoch`` epochs are counted differently."""
-        return Run(epoch, self.book, self.budget, self.buffers, self.how)
+        return Run(epoch, self.book, self.budget, self.buffers, self.how, is_whole=self.is_whole)
+
+    def within(self, budget: Budget) -> Run:
+        """Return the same pass with a budget of its own."""
+        return Run(self.epoch, self.book, budget, self.buffers, self.how, is_whole=self.is_whole)

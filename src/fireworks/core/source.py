@@ -13,6 +13,8 @@ import numpy as np
 from fireworks.core.chunk import Chunk, Span, as_positions, groups
 from fireworks.core.cursor import Cursor, State
 from fireworks.core.flow import Base, Flow, read_rows
+from fireworks.core.needs import chunk_bytes
+from fireworks.core.origins import Origins
 from fireworks.core.pipe import Pipe
 from fireworks.core.run import Book, Run, SetAside, some_rows
 from fireworks.errors import UnknownLengthError
@@ -125,6 +127,10 @@ class Source(Pipe):
         """Return about how much memory all rows would take."""
         return self.count() * self.schema.row_bytes
 
+    def least_bytes(self) -> int:
+        """Return the bytes of what is read at once; 0 where rows are in memory anyway, or come from where nobody knows."""
+        return 0 if self.held is not None or not self.random_access else chunk_bytes(self)
+
     def fingerprint(self) -> str:
         """Return a text that is another one when the content is: a SHA-256 of it, in hexadecimal digits.
 
@@ -187,6 +193,14 @@ class SourceBase(Base):
     def num_items(self) -> int:
         """Return the number of rows."""
         return self.source.count()
+
+    def rows_at(self, span: Span, epoch: int) -> Origins:
+        """Return the positions: they are the row numbers."""
+        return Origins(as_positions(span)) if self.is_indexable else super().rows_at(span, epoch)
+
+    def num_source_rows(self) -> int | None:
+        """Return the number of rows; None of a stream."""
+        return self.source.count() if self.is_indexable else None
 
     def estimated_bytes(self) -> int:
         """Return about how much memory all rows would take."""

@@ -11,6 +11,7 @@ from fireworks.core.chunk import Chunk, Span, numbered
 from fireworks.core.failures import note_place, stopped, without_bad_rows
 from fireworks.core.flow import Barrier, Flow, Order, block_rows
 from fireworks.core.in_place import call
+from fireworks.core.needs import chunk_bytes
 from fireworks.core.pipe import Pipe
 from fireworks.core.recursion import chain
 from fireworks.core.run import Run
@@ -105,6 +106,13 @@ class RowStage(Pipe):
     def known_columns(self) -> list[str] | None:
         """Unknown: a function may add and drop columns. A stage that knows better says so."""
         return None
+
+    def least_bytes(self) -> int:
+        """Return the bytes of one block as it comes and as it goes; of a batch `Batch` knows them."""
+        if self.is_batched:
+            return 0
+        row_bytes = self.flow.base.row_bytes
+        return min(2 * block_rows(row_bytes) * row_bytes, 2 * chunk_bytes(self))
 
     def make_flow(self) -> Flow:
         """Return the input's flow with this stage behind it."""

@@ -23,7 +23,7 @@ from fireworks.message.columns import Column, as_column, field_of
 from fireworks.message.conversion.exact import as_shared_tensor, numpy_of
 
 _SUFFIX = ".npy"
-_TENSOR = "tensor"  # the comment of a member that was a tensor; those of nullable numbers name their type
+TENSOR = "tensor"  # the comment of a member that was a tensor; those of nullable numbers name their type
 _NULLABLE = (BooleanArray, FloatingArray, IntegerArray)
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
 
@@ -53,7 +53,7 @@ def _array(name: str, column: Column) -> tuple[np.ndarray[Any, Any], str]:
         raise ColumnTypeError(f"{where}: no file in an archive can have such a name; rename it.")
     if isinstance(column, torch.Tensor):
         if not column.is_meta and dtype_name(column.dtype) in np.sctypeDict:
-            return numpy_of(column), _TENSOR
+            return numpy_of(column), TENSOR
     elif isinstance(column, np.ndarray):
         return column, ""
     elif isinstance(column.dtype, pd.StringDtype) or isinstance(column, _NULLABLE):
@@ -88,7 +88,9 @@ def read_npz(path: str | Path, columns: str | Sequence[str] | None = None) -> Me
             raise ValueError(f"it is a zip archive without arrays; it holds {archive.namelist()[:5]}")
         return Message(
             {
-                name: _column(where, name, _read(where, name, archive, members[name]), members[name].comment.decode())
+                name: column_of_member(
+                    where, name, _read(where, name, archive, members[name]), members[name].comment.decode()
+                )
                 for name in check_columns(columns, list(members), where=where)
             }
         )
@@ -110,10 +112,11 @@ def _read(where: str, name: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo
     return np.asarray(array)
 
 
-def _column(where: str, name: str, array: np.ndarray[Any, Any], comment: str) -> Column:
+def column_of_member(where: str, name: str, array: np.ndarray[Any, Any], comment: str) -> Column:
+    """Return an array as the column that its comment says, or that its type and shape suggest."""
     if array.ndim == 1 and not comment:
         return as_column(name, array)
-    if array.ndim == 1 and comment != _TENSOR:
+    if array.ndim == 1 and comment != TENSOR:
         nullable = cast("Any", pd.api.types.pandas_dtype(comment)).construct_array_type()
         return cast(
             "ExtensionArray", nullable(array, np.zeros(len(array), dtype=bool))

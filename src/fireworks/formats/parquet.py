@@ -32,17 +32,17 @@ def write_parquet(message: Message, path: str | Path, *, index: bool | None = No
         try:
             pq.write_table(table, file, **options)
         except pa.ArrowException as error:
-            raise _blamed(table, error) from error
+            raise blamed(table, error) from error
 
 
-def _blamed(table: Any, error: Exception) -> Exception:
+def blamed(table: Any, error: Exception, *, where: str = "Message.to_parquet") -> Exception:
     """Return an error that names the column that Parquet can't hold; where it is none of them, the error itself."""
     for name in table.column_names:
         try:
             pq.write_table(table.select([name]), pa.BufferOutputStream())
         except pa.ArrowException as reason:
             return ColumnTypeError(
-                f"Message.to_parquet: column {name!r} holds {table.schema.field(name).type}, which Parquet can't keep as it "
+                f"{where}: column {name!r} holds {table.schema.field(name).type}, which Parquet can't keep as it "
                 f"is: {reason}. Convert it, leave it out with drop, or use to_feather."
             )
     return error

@@ -247,6 +247,13 @@ def _read_header(file: BinaryIO, size: int) -> dict[str, Any]:
     return cast("dict[str, Any]", json.loads(start[_LENGTH:] + digest + rest))
 
 
+def header_is_whole(header: bytes) -> bool:
+    """Tell whether a header, its length in front included, is one that `save_message` wrote and nobody changed."""
+    text = header[_LENGTH:]
+    digest, rest = text[len(_BEGIN) : len(_BEGIN) + _DIGITS], text[len(_BEGIN) + _DIGITS :]
+    return text.startswith(_BEGIN) and digest == _digest(header[:_LENGTH] + _BEGIN + rest)
+
+
 def _read_members(
     file: BinaryIO, size: int, header: Mapping[str, Any], sums: Mapping[str, str]
 ) -> dict[str, torch.Tensor]:

@@ -19,7 +19,7 @@ from fireworks.core.outputs import forget_output
 from fireworks.core.pipe import Pipe
 from fireworks.core.source import Source
 from fireworks.core.stages import stage_name
-from fireworks.errors import ColumnValueError, StateError
+from fireworks.errors import ColumnValueError, NoRandomAccessError, StateError
 from fireworks.junctions.key_index import KeyIndex
 from fireworks.junctions.zip import Zip
 from fireworks.message import Message, Schema
@@ -248,6 +248,11 @@ class Feedback(Pipe):
         weights: np.ndarray[Any, np.dtype[np.float64]] = np.ones(count) if found is None else found.copy()
         return weights
 
+    @property
+    def latest_epoch(self) -> int:
+        """The latest epoch that was read, or for which weights were sent."""
+        return self._epoch
+
     def drawn(self, epoch: int) -> Positions:
         """Return which row of the input stands where in one epoch."""
         return self._order(epoch, len(self.upstream))
@@ -323,6 +328,13 @@ class _Drawn(Order):
 
     def num_items_out(self, num_items: int) -> int:
         return (self._feedback.rows_per_epoch or num_items) if num_items else 0
+
+    def require_known(self, epoch: int) -> None:
+        if epoch > self._feedback.latest_epoch:
+            raise NoRandomAccessError(
+                f"{self._feedback.describe()}: what epoch {epoch} draws depends on the weights that are sent before it; epoch "
+                f"{self._feedback.latest_epoch} is the latest that was begun."
+            )
 
     def locate(self, span: Span, num_items: int, epoch: int) -> Span:  # noqa: ARG002
         order = self._feedback.drawn(epoch)

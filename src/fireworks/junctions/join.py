@@ -12,6 +12,7 @@ from fireworks.core.cursor import BlockCursor, Cursor
 from fireworks.core.failures import note_place
 from fireworks.core.flow import Base, Flow, block_rows, read_rows
 from fireworks.core.junction import Junction
+from fireworks.core.origins import Origins
 from fireworks.core.pipe import Pipe
 from fireworks.core.run import Run
 from fireworks.core.stages import RowStage
@@ -268,6 +269,12 @@ class _Paired(Base):
 
     def num_items(self) -> int:
         return len(self._pairs.found().left)
+
+    def rows_at(self, span: Span, epoch: int) -> Origins:
+        return self._left.rows_at(self._pairs.found().left[as_positions(span)], epoch)
+
+    def num_source_rows(self) -> int | None:
+        return self._left.base.num_source_rows()
 
     def no_rows(self) -> Message:
         nothing = np.empty(0, dtype=np.int64)

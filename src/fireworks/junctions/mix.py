@@ -58,6 +58,9 @@ class Mix(Junction):
     """
 
     random_kind: ClassVar[str | None] = "mix"
+    guarantee: str | None = (
+        "each turn draws a component by the weights, independently of the turns before; the items of a component keep its order"
+    )
 
     def __init__(
         self,

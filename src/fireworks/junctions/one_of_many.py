@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from fireworks.core.chunk import Chunk, Span, groups, join, numbered
+from fireworks.core.chunk import Chunk, Span, as_positions, groups, join, numbered
 from fireworks.core.failures import note_place
 from fireworks.core.flow import Barrier, Base, Flow, read_rows
 from fireworks.core.junction import Junction
+from fireworks.core.origins import Origins, joined
 from fireworks.core.run import Run
 from fireworks.core.stages import RAISE, RowStage
 from fireworks.errors import SchemaMismatchError
@@ -134,6 +135,21 @@ class End(Base):
         if not self.is_batched:
             return len(span)
         return sum(self._flows[number].num_rows_of(part, epoch) for number, part, _ in self._shared_out(span))
+
+    def rows_at(self, span: Span, epoch: int) -> Origins:
+        if not self.is_indexable:
+            return super().rows_at(span, epoch)
+        if not self.is_batched:
+            return Origins(as_positions(span))
+        parts = list(self._shared_out(span))
+        found = joined([self._flows[number].rows_at(part, epoch) for number, part, _ in parts], is_batched=True)
+        if isinstance(span, range):
+            return found
+        order = np.concatenate([np.empty(0, dtype=np.int64), *(at for _, _, at in parts if at is not None)])
+        return found.taken(np.argsort(order, kind="stable"))
+
+    def num_source_rows(self) -> int | None:
+        return None if self.is_batched or not self.is_indexable else self.num_items()
 
     def no_rows(self) -> Message:
         return no_rows(len(self._flows)).message

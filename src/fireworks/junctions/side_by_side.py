@@ -16,6 +16,7 @@ from fireworks.core.cursor import Cursor, State, read_exactly, unmoved_by_errors
 from fireworks.core.failures import note_place
 from fireworks.core.flow import Base, Flow
 from fireworks.core.junction import Junction
+from fireworks.core.origins import Origins
 from fireworks.core.pipe import Pipe
 from fireworks.core.recursion import chain
 from fireworks.core.run import Run
@@ -131,16 +132,26 @@ class Side(Base):
         self._names = list(junction.components)
         self.is_batched = flows[0].is_batched
         self.is_indexable = all(flow.is_indexable for flow in flows)
+        self.reads_in_order = any(flow.base.reads_in_order for flow in flows)
 
     @property
     def row_bytes(self) -> int:
         return sum(flow.base.row_bytes for flow in self._flows)
+
+    def estimated_bytes(self) -> int:
+        return sum(flow.base.estimated_bytes() for flow in self._flows)
 
     def num_items(self) -> int:
         return equal_length(self._junction)
 
     def num_rows(self, span: Span, epoch: int) -> int:
         return self._flows[0].num_rows_of(span, epoch)
+
+    def rows_at(self, span: Span, epoch: int) -> Origins:
+        return self._flows[0].rows_at(span, epoch)
+
+    def num_source_rows(self) -> int | None:
+        return self._flows[0].base.num_source_rows()
 
     def no_rows(self) -> Message:
         return marked([Chunk(flow.no_rows(), np.empty(0, dtype=np.int64)) for flow in self._flows]).message

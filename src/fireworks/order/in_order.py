@@ -1,17 +1,119 @@
-"""Rows in a scattered order from a base that is read in one go."""
+"""Rows in the order of a flow from a base that is read in one go: in memory where there is room, else in piles on disk."""
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, cast
 
-from fireworks.core.chunk import Chunk, Span
-from fireworks.core.flow import Flow
+import numpy as np
+
+from fireworks.core.budget import Budget, limit_of
+from fireworks.core.chunk import Chunk, Span, as_positions, groups, join
+from fireworks.core.flow import Base, Flow, read_rows
 from fireworks.core.run import Run
+from fireworks.message.columns import Positions
+
+if TYPE_CHECKING:
+    from fireworks.order.external import External
+
+# To hold all rows and bring them into order takes their bytes twice while they are joined, and for each the keys, the
+# positions and two epochs' orders.
+_COPIES, _ORDER_BYTES = 2.2, 40
+_WRONG_BY = 1.25  # an estimate of strings may be
 
 
-def in_order(flow: Flow, span: Span, run: Run) -> Iterator[Chunk] | None:
-    """Return the items at positions behind the orders of a flow; None where its base is better asked piece by piece."""
-    if not isinstance(span, range):
+def in_order(flow: Flow, span: Span, run: Run, unit: int) -> Iterator[Chunk] | None:
+    """Return the items at positions behind the orders of a flow; None where its base is better asked piece by piece.
+
+    Where an order scatters the rows and most of them are wanted, the base is read once: into memory if they fit into the
+    budget, and stay there for the epochs to come; else into piles on disk. The rows and their order are the same.
+
+    Args:
+        flow: Its base is read in order, and it has orders.
+        span: Positions behind the orders.
+        run: The pass.
+        unit: Rows that will be handed on together.
+    """
+    scattering = [number for number, order in enumerate(flow.orders) if order.scatters]
+    if not scattering:
+        is_long = isinstance(span, range) and len(span) > read_rows(flow.base.row_bytes)
+        located = flow._locate(span, run.epoch) if is_long else None
+        return flow.base.pieces(located, run) if isinstance(located, range) else None
+    loaded = _loaded(flow.base)
+    if loaded is not None:
+        return loaded.pieces(flow, span, run, unit)
+    external: External | None = flow.__dict__.get("_external")
+    is_wanted = run.how == "next" and (run.is_whole or _is_most(flow, span))
+    if not is_wanted and (external is None or not external.has(run.epoch)):
         return None
-    rows = flow._locate(span, run.epoch)
-    return flow.base.pieces(rows, run) if isinstance(rows, range) else None
+    if external is None:
+        loaded = _load(flow.base, run)
+        if loaded is not None:
+            return loaded.pieces(flow, span, run, unit)
+        external = _external(flow, scattering[-1])
+    return external.pieces(flow, span, run, unit)
+
+
+def _is_most(flow: Flow, span: Span) -> bool:
+    """Tell whether so many rows are wanted that reading all of them costs less than looking for each."""
+    return len(span) > max(read_rows(flow.base.row_bytes), flow.num_items() // 8)
+
+
+def _external(flow: Flow, number: int) -> External:
+    from fireworks.order.external import External  # which brings what only large data needs
+
+    made = flow.__dict__["_external"] = External(flow, number)
+    return made
+
+
+class Loaded:
+    """All rows of a base, in memory.
+
+    Args:
+        chunk: The rows, by position in the base.
+    """
+
+    def __init__(self, chunk: Chunk) -> None:
+        self._chunk = chunk
+
+    def pieces(self, flow: Flow, span: Span, run: Run, unit: int) -> Iterator[Chunk]:
+        """Yield the items at positions behind the orders of a flow, some thousand at a time."""
+        size = read_rows(flow.base.row_bytes)
+        for group in groups(span, size // unit * unit or unit):
+            yield self._take(as_positions(flow._locate(group, run.epoch)), run)
+
+    def _take(self, places: Positions, run: Run) -> Chunk:
+        if run.buffers is None:
+            return self._chunk.take(places)
+        return Chunk(run.buffers.take(id(self), self._chunk.message, places), self._chunk.rows[places])
+
+
+def _loaded(base: Base) -> Loaded | None:
+    return cast("Loaded | None", base.__dict__.get("_loaded"))
+
+
+def _load(base: Base, run: Run) -> Loaded | None:
+    """Read all rows of a base into memory, once; None where they don't fit into the budget."""
+    count = base.num_items()
+    limit = limit_of(run.budget)
+    if base.estimated_bytes() * _COPIES + count * _ORDER_BYTES > limit:
+        return None
+    chunks, num_bytes = [], 0
+    allowed = max((limit - count * _ORDER_BYTES) / _COPIES, base.estimated_bytes() * _WRONG_BY)
+    for chunk in base.pieces(range(count), run):
+        chunks.append(chunk)
+        num_bytes += chunk.message.num_bytes
+        if num_bytes > allowed:
+            return None
+    if not chunks:
+        return None
+    loaded = base.__dict__["_loaded"] = Loaded(join(chunks))
+    run.budget.take(num_bytes)
+    weakref.finalize(base, Budget.give, run.budget, num_bytes)
+    return loaded
+
+
+def is_in_order(places: Positions) -> bool:
+    """Tell whether no place stands behind a higher one."""
+    return bool((np.diff(places) >= 0).all())

@@ -11,6 +11,8 @@ from fireworks.message.columns import Positions
 
 Keys: TypeAlias = "np.ndarray[Any, np.dtype[np.uint64]]"
 
+_READ_AT_A_TIME = 2**20
+_BINS_BITS = 16
 _WORDS_PER_COUNTER = 4  # Philox 4x64 makes four 64-bit words per step of its counter
 
 
@@ -88,3 +90,36 @@ def random_order(seed: int, stage: str, epoch: int, count: int) -> Positions:
         [0, 1, 2, 3, 4]
     """
     return permutation(keys(seed, stage, epoch, 0, count))
+
+
+def part_of_order(seed: int, stage: str, epoch: int, count: int, start: int, stop: int) -> Positions:
+    """Return what stands at positions ``start`` to before ``stop`` of an order, without making all of it.
+
+    The keys are made twice: once to count how many begin with the same bits, once to keep those that are wanted. So a few
+    rows of a long order cost no memory for the others.
+
+    Shapes:
+        ``(stop - start,)`` of int64.
+
+    Example:
+        >>> part_of_order(0, "shuffle:0", 0, 1000, 10, 13).tolist() == random_order(0, "shuffle:0", 0, 1000)[10:13].tolist()
+        True
+    """
+    shift = np.uint64(64 - _BINS_BITS)
+    counts = np.zeros(1 << _BINS_BITS, dtype=np.int64)
+    pieces = [(at, min(at + _READ_AT_A_TIME, count)) for at in range(0, count, _READ_AT_A_TIME)]
+    for at, end in pieces:
+        high = (keys(seed, stage, epoch, at, end) >> shift).astype(np.int64)
+        counts += np.bincount(high, minlength=len(counts))
+    ends = np.cumsum(counts)
+    first, last = np.searchsorted(ends, [start, stop - 1], side="right")
+    words, places = [], []
+    for at, end in pieces:
+        some = keys(seed, stage, epoch, at, end)
+        bins = some >> shift
+        wanted = np.flatnonzero((bins >= np.uint64(first)) & (bins <= np.uint64(last)))
+        words.append(some[wanted])
+        places.append(wanted + at)
+    found = np.concatenate(places)[permutation(np.concatenate(words))]
+    skipped = int(ends[first] - counts[first])
+    return found[start - skipped : stop - skipped]

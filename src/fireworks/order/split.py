@@ -1,84 +1,108 @@
-"""One pipe into disjoint parts, by row numbers alone."""
+"""One pipe into disjoint parts, by row numbers alone, or by one column."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
-from typing import Any, ClassVar, final
+from typing import ClassVar, TypeAlias, final
 
 import numpy as np
 
 from fireworks._internal.seeds import check_seed
 from fireworks.core.chunk import Span
 from fireworks.core.pipe import Pipe
-from fireworks.core.stages import OrderStage, stage_name
+from fireworks.core.stages import stage_name
 from fireworks.message.columns import Positions
-from fireworks.order.keys import random_order
+from fireworks.order.chosen import Chosen
+from fireworks.order.column import classes, require_rows
+from fireworks.order.keys import Keys, keys, random_order
+from fireworks.order.shares import as_written, class_sizes, groups_to_parts, part_sizes, shared_out
+
+__all__ = ["Part", "part_sizes", "split"]
+
+Sizes: TypeAlias = "tuple[float, ...] | tuple[int, ...]"
+"""Fractions that sum to 1, or counts of items."""
 
 
-def part_sizes(count: int, fractions: Sequence[float]) -> list[int]:
-    """Share ``count`` items out by fractions; what rounding leaves goes to the largest remainders, the earlier first.
+def split(
+    input: Pipe,
+    *sizes: float,
+    seed: int,
+    stratify: str | None = None,
+    group: str | None = None,
+    name: str | None = None,
+) -> tuple[Part, ...]:
+    """Split items at random into disjoint parts.
 
-    Source:
-        The method of largest remainders (Hamilton, 1792).
+    Which item falls into which part depends on the seed, the stage, the number of items and the one column that is named,
+    never on the epoch. Inside a part items keep the input's order. Nothing is copied, and but for that column, which is
+    passed over once, nothing is read.
 
-    Example:
-        >>> part_sizes(10, [0.75, 0.25]), part_sizes(7, [0.8, 0.2])
-        ([8, 2], [6, 1])
-    """
-    # As they were written, 0.7 and not 0.69999999999999996, so that no last bit of a product decides.
-    shares = [Fraction(str(float(fraction))) for fraction in fractions]
-    exact = [count * share / sum(shares) for share in shares]
-    sizes = [int(share) for share in exact]
-    by_remainder = sorted(range(len(sizes)), key=lambda part: (sizes[part] - exact[part], part))
-    for part in by_remainder[: count - sum(sizes)]:
-        sizes[part] += 1
-    return sizes
-
-
-def split(input: Pipe, *fractions: float, seed: int, name: str | None = None) -> tuple[Part, ...]:
-    """Split items at random into disjoint parts that together are all of them.
-
-    Which item falls into which part depends on the seed, the stage and the number of items, never on the data or the
-    epoch. Inside a part items keep the input's order.
+    With ``stratify`` each class of a column is shared out by itself, so that its share in every part is within one row of
+    the part's size times its share in the whole; null is a class. With ``group`` all rows of one value go to one part: groups take
+    their turn, the largest first, and go to a part that has room for them, by chance in proportion to the room; so the sizes are
+    near those asked for, never exact where groups don't fit. See `class_sizes` and `groups_to_parts`.
 
     Args:
         input: Rows or batches with random access.
-        fractions: At least one, positive, with the sum 1.
+        sizes: At least one. Fractions, positive, with the sum 1, shared out by largest remainders; or counts of items, at
+            least 1 each, together at most all; what they leave over is in no part.
         seed: From 0 to 2**64 - 1.
+        stratify: A column of classes: numbers, texts or dates.
+        group: A column that says which rows belong together; without nulls. Not beside ``stratify``.
         name: A name for the stage, in place of ``split:0``, that keys its draws.
 
     Raises:
-        ValueError: the fractions don't sum to 1, a part would stay empty, or the input's order changes by epoch.
+        ValueError: the fractions don't sum to 1, a part would stay empty, there are fewer groups than parts, or the input's
+            order or, where a column is named, its values change by epoch.
         NoRandomAccessError: the input is a stream.
+        ColumnTypeError: the column holds no numbers, texts or dates, one per row.
+        ColumnValueError: a row has no group.
 
     Example:
         >>> train, test = split(fw.source({"x": torch.arange(10)}), 0.8, 0.2, seed=0)
         >>> len(train), test.to_message()["x"].tolist()
         (8, [1, 8])
+        >>> data = fw.source({"user": [1, 1, 2, 3, 3, 3], "label": list("abbaab")})
+        >>> [part.to_message()["user"].tolist() for part in split(data, 0.5, 0.5, seed=0, group="user")]
+        [[3, 3, 3], [1, 1, 2]]
+        >>> [part.to_message()["label"].tolist() for part in split(data, 2, 2, seed=0, stratify="label")]
+        [['a', 'b'], ['b', 'a']]
     """
-    _check_fractions(fractions)
-    return tuple(Part(input, fractions, number, seed=seed, name=name) for number in range(len(fractions)))
+    _check_sizes(sizes)
+    return tuple(
+        Part(input, sizes, number, seed=seed, stratify=stratify, group=group, name=name) for number in range(len(sizes))
+    )
 
 
-def _check_fractions(fractions: Sequence[float]) -> None:
-    if any(isinstance(fraction, (str, Sequence)) for fraction in fractions):
-        raise ValueError(f"split: write the fractions one by one, split(0.8, 0.2, seed=0); got {fractions!r:.60}.")
-    if not fractions or any(not fraction > 0 for fraction in fractions) or abs(sum(fractions) - 1) > 1e-9:
-        raise ValueError(
-            f"split: fractions must be positive and sum to 1; got {list(fractions)}, which sum to {sum(fractions):g}."
-        )
+def _are_counts(sizes: Sequence[float]) -> bool:
+    return bool(sizes) and all(isinstance(size, (int, np.integer)) and not isinstance(size, bool) for size in sizes)
+
+
+def _check_sizes(sizes: Sequence[float]) -> None:
+    if any(isinstance(size, (str, Sequence)) for size in sizes):
+        raise ValueError(f"split: write the fractions one by one, split(0.8, 0.2, seed=0); got {sizes!r:.60}.")
+    wrong = next((size for size in sizes if isinstance(size, bool) or not isinstance(size, (int, float, np.number))), None)
+    if wrong is not None:
+        raise TypeError(f"split: a size is a fraction or a count; got {wrong!r:.60} of type {type(wrong).__name__}.")
+    if _are_counts(sizes):
+        if min(sizes) < 1:
+            raise ValueError(f"split: counts are at least 1 each; got {list(sizes)}. Fractions have a point: 1.0.")
+        return
+    if not sizes or any(not size > 0 for size in sizes) or abs(sum(sizes) - 1) > 1e-9:
+        raise ValueError(f"split: fractions must be positive and sum to 1; got {list(sizes)}, which sum to {sum(sizes):g}.")
 
 
 @final
-class Part(OrderStage):
+class Part(Chosen):
     """One part of a `split`.
 
     Args:
         input: Rows or batches with random access, in an order that does not change by epoch.
-        fractions: The shares of all parts.
+        sizes: The fractions or counts of all parts.
         number: Which part this is, from 0.
         seed: The seed of the split.
+        stratify: A column of classes.
+        group: A column that says which rows belong together.
         name: A name for the stage, in place of ``split:0``.
 
     Raises:
@@ -86,47 +110,115 @@ class Part(OrderStage):
     """
 
     random_kind: ClassVar[str | None] = "split"
+    who: ClassVar[str] = "split"
 
     def __init__(
-        self, input: Pipe, fractions: Sequence[float], number: int, *, seed: int, name: str | None = None
+        self,
+        input: Pipe,
+        sizes: Sequence[float],
+        number: int,
+        *,
+        seed: int,
+        stratify: str | None = None,
+        group: str | None = None,
+        name: str | None = None,
     ) -> None:
         self.seed = check_seed(seed, where="split")
-        _check_fractions(fractions)
-        self.fractions, self.number = tuple(fractions), number
+        _check_sizes(sizes)
+        self.sizes, self.number = tuple(sizes), check_number(number, len(sizes), who="split")
         super().__init__(input)
-        if input.order_varies:
-            raise ValueError(
-                f"split: the order of its input changes with every epoch ({input!r}), so rows would wander between "
-                "the parts. Split first, then shuffle each part."
-            )
+        self.stratify, self.group = check_columns(self.upstream, stratify, group, who="split")
         self.stage = stage_name(input, "split", name)
-        self._found: tuple[int, Positions] | None = None  # of how many items, and which
         self._named = "" if name is None else f", name={name!r}"
-        count = len(input)
-        if not count:
-            raise ValueError(f"split: its input has no rows ({input!r}); insert some, or loosen the filter before it.")
-        if not part_sizes(count, self.fractions)[number]:
-            raise ValueError(
-                f"split: {count} items by {list(fractions)} leave part {number} empty; give it a larger share."
-            )
+        self.require_some(
+            lambda count: f"split: {count} items by {list(sizes)} leave part {number} empty; give it a larger share."
+        )
 
     def describe(self) -> str:
-        shares = ", ".join(f"{fraction:g}" for fraction in self.fractions)
-        return f"Split({shares}, seed={self.seed}{self._named})[{self.number}]"
+        shares = ", ".join(f"{size:g}" if isinstance(size, float) else str(size) for size in self.sizes)
+        column = "" if self.stratify is None else f", stratify={self.stratify!r}"
+        column += "" if self.group is None else f", group={self.group!r}"
+        return f"Split({shares}, seed={self.seed}{column}{self._named})[{self.number}]"
 
     def num_items_out(self, num_items: int) -> int:
-        return part_sizes(num_items, self.fractions)[self.number]
+        if self.group is None and self.stratify is None:  # known by arithmetic
+            return self._wanted(num_items)[self.number]
+        return super().num_items_out(num_items)
 
-    def _positions(self, num_items: int) -> Positions:
-        if self._found is None or self._found[0] != num_items:  # a live table may have grown
-            order = random_order(self.seed, self.stage, 0, num_items)
-            ends = np.cumsum([0, *part_sizes(num_items, self.fractions)])
-            self._found = num_items, np.sort(order[ends[self.number] : ends[self.number + 1]])
-        return self._found[1]
+    def _wanted(self, num_items: int) -> list[int]:
+        """Return how many items each part gets; behind the last part stands how many are left over."""
+        if not _are_counts(self.sizes):
+            return [*shared_out(num_items, [as_written(size) for size in self.sizes]), 0]
+        counts = [int(size) for size in self.sizes]
+        if sum(counts) > num_items:
+            raise ValueError(
+                f"split: {list(self.sizes)} are {sum(counts)} items, and the input has {num_items}; take fewer."
+            )
+        return [*counts, num_items - sum(counts)]
 
-    def locate(self, span: Span, num_items: int, epoch: int) -> Span:  # noqa: ARG002
-        positions = self._positions(num_items)
-        return positions[span.start : span.stop] if isinstance(span, range) else positions[span]
+    def choose(self, num_items: int) -> Positions:
+        wanted = self._wanted(num_items)
+        if self.group is not None:
+            of = classes(self.upstream, self.group, num_items, who="split", with_null=False)
+            require_groups(len(of.sizes), len(self.sizes), self.group, who="split")
+            parts = groups_to_parts(of.sizes, wanted, self._keys(len(of.sizes)))
+            return np.flatnonzero(parts[of.numbers] == self.number)
+        order = random_order(self.seed, self.stage, 0, num_items)
+        if self.stratify is None:
+            start = sum(wanted[: self.number])
+            return np.sort(order[start : start + wanted[self.number]])
+        of = classes(self.upstream, self.stratify, num_items, who="split")
+        table = class_sizes(of.sizes, wanted)
+        return of_each_class(of.numbers, order, table[:, : self.number].sum(axis=1), table[:, self.number])
 
-    def __getstate__(self) -> dict[str, Any]:
-        return super().__getstate__() | {"_found": None}
+    def _keys(self, count: int) -> Keys:
+        return keys(self.seed, self.stage, 0, 0, count)
+
+
+def check_number(number: object, count: int, *, who: str) -> int:
+    """Return the number of a part, checked."""
+    if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or not 0 <= number < count:
+        raise ValueError(f"{who}: there are parts 0 to {count - 1}; got {number!r:.60}.")
+    return int(number)
+
+
+def check_columns(
+    input: Pipe, stratify: str | None, group: str | None, *, who: str
+) -> tuple[str | None, str | None]:
+    """Return the columns that a split looks at, checked; at most one."""
+    if stratify is not None and group is not None:
+        raise ValueError(
+            f"{who}: stratify={stratify!r:.60} and group={group!r:.60} ask for two things that exclude each other in general; "
+            "pass one of them."
+        )
+    return (
+        None if stratify is None else require_rows(input, "stratify", stratify, who=who),
+        None if group is None else require_rows(input, "group", group, who=who),
+    )
+
+
+def require_groups(count: int, parts: int, column: str, *, who: str) -> None:
+    """Raise a ValueError where there are fewer groups than parts."""
+    if count < parts:
+        raise ValueError(
+            f"{who}: column {column!r} has {count} {'group' if count == 1 else 'groups'}, and there are {parts} parts, which "
+            "have no group in common; make fewer parts, or group by another column."
+        )
+
+
+def of_each_class(numbers: Span, order: Positions, skip: Positions, take: Positions) -> Positions:
+    """Return some rows of each class, increasing: in a random order, those behind the first ``skip``, ``take`` of them.
+
+    Args:
+        numbers: The class of each row.
+        order: The rows in random order.
+        skip: How many rows of each class are passed over.
+        take: How many are taken.
+    """
+    within = np.asarray(numbers)[order]
+    by_class = order[np.argsort(within, kind="stable")]
+    sizes = np.bincount(within, minlength=len(take))
+    rank = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    chosen = (rank >= np.repeat(skip, sizes)) & (rank < np.repeat(skip + take, sizes))
+    found: Positions = np.sort(by_class[chosen])
+    return found

@@ -45,7 +45,7 @@ class Schedule:
 
     def within(self, run: Run) -> Run:
         """Return the pass with the budget that a stage of this flow gives it."""
-        return run if self._budget is None else Run(run.epoch, run.book, self._budget, run.buffers, run.how)
+        return run if self._budget is None else run.within(self._budget)
 
     def finished(self, chunks: Iterable[tuple[int, Chunk]], run: Run) -> Iterator[Chunk]:
         """Yield what becomes of numbered blocks or batches, in order; a single one is made here, without workers."""

@@ -61,6 +61,8 @@ class Plan:
            x: float32[4] tensor, n: int64 tensor
         2  Shuffle(seed=0)
            100 rows of 24 B, 2.4 kB in all; moves row numbers; rows or their order new each epoch
+           exactly uniform: each of the n! orders of n items is equally likely (random 64-bit keys are sorted; two are \
+equal with a chance below n**2 / 2**65)
         3  Select(n)
            100 rows of 8 B, 800 B in all; on whatever is read at once, in the caller's thread
            n: int64 tensor
@@ -112,7 +114,8 @@ class Plan:
             f"<tr><td>{stage.number}</td><td style='padding-left:{1 + stage.depth * 1.5}em;text-align:left'>"
             f"{html.escape(_title(stage))}</td><td style='text-align:left'>{html.escape(_amount(stage))}</td>"
             f"<td style='text-align:left'>{html.escape(_columns_text(stage) or '')}</td>"
-            f"<td style='text-align:left'>{html.escape('; '.join(filter(None, (stage.runs, stage.varies))))}</td></tr>"
+            f"<td style='text-align:left'>{html.escape('; '.join(filter(None, (stage.runs, stage.varies, stage.guarantee))))}"
+            "</td></tr>"
             for stage in self.stages
         )
         steps = "".join(
@@ -151,6 +154,8 @@ def _stage_lines(stage: StageFacts, width: int) -> Iterator[str]:
         return
     below = indent + " " * (width + 2)
     yield below + "; ".join(filter(None, (_amount(stage), stage.runs, stage.varies)))
+    if stage.guarantee:
+        yield below + stage.guarantee
     before = [part for part in inputs_of(stage.pipe) if not isinstance(stage.pipe, Junction)]
     from fireworks.plan.facts import columns_of
 

@@ -35,6 +35,7 @@ class StageFacts:
         row_bytes: Bytes of one row by the schema; None where the schema is not known.
         runs: Where and how it runs.
         varies: What differs from epoch to epoch from here on.
+        guarantee: What it promises of the order that it draws; empty where it draws none.
     """
 
     number: int
@@ -48,6 +49,7 @@ class StageFacts:
     row_bytes: int | None
     runs: str
     varies: str
+    guarantee: str
 
 
 def facts_of(pipe: Pipe, *, count: bool = False) -> list[StageFacts]:
@@ -111,6 +113,7 @@ def _facts(stage: Pipe, number: int, depth: int, component: str, same_as: int | 
         row_bytes,
         how_it_runs(stage),
         f"{' and '.join(varies)} new each epoch" if varies else "",
+        stage.guarantee or "",
     )
 
 

@@ -8,9 +8,11 @@ from typing import ClassVar, final
 import numpy as np
 
 from fireworks._internal.checks import check_count
-from fireworks.core.chunk import Chunk, Span, join, recut
+from fireworks.core.chunk import Chunk, Span, as_positions, join, recut
 from fireworks.core.cursor import Cursor, State, read_exactly
 from fireworks.core.flow import Barrier, Flow, batched_positions
+from fireworks.core.needs import chunk_bytes
+from fireworks.core.origins import Origins
 from fireworks.core.pipe import Pipe
 from fireworks.core.run import Run
 from fireworks.message.columns import Positions
@@ -48,6 +50,10 @@ class Batch(Pipe):
     def describe(self) -> str:
         return f"Batch({self.batch_rows}{', drop_last=True' if self.drop_last else ''})"
 
+    def least_bytes(self) -> int:
+        """Return the bytes of one batch as it comes and as it goes."""
+        return min(2 * self.batch_rows * self.flow.base.row_bytes, 2 * chunk_bytes(self.upstream))
+
     def make_flow(self) -> Flow:
         return Flow(_Batches(self.upstream.flow, self.batch_rows, drop_last=self.drop_last))
 
@@ -75,6 +81,11 @@ class _Batches(Barrier):
 
     def num_rows(self, span: Span, epoch: int) -> int:  # noqa: ARG002
         return len(batched_positions(span, self._num_rows, self.flow.num_items()))
+
+    def rows_at(self, span: Span, epoch: int) -> Origins:
+        total = self.flow.num_items()
+        rows = self.flow.rows_at(batched_positions(span, self._num_rows, total), epoch).rows
+        return Origins(rows, np.minimum(self._num_rows, total - as_positions(span) * self._num_rows))
 
     def pieces(self, span: Span, run: Run) -> Iterator[Chunk]:
         rows = batched_positions(span, self._num_rows, self.flow.num_items())

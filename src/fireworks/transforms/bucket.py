@@ -17,6 +17,7 @@ from fireworks.core.cursor import Cursor, State, read_exactly, unmoved_by_errors
 from fireworks.core.failures import note_place
 from fireworks.core.flow import Barrier, Flow, block_rows, read_rows
 from fireworks.core.in_place import call
+from fireworks.core.origins import Origins
 from fireworks.core.pipe import Pipe
 from fireworks.core.recursion import chain
 from fireworks.core.run import Run
@@ -238,6 +239,13 @@ class _Buckets(Barrier):
 
     def num_rows(self, span: Span, epoch: int) -> int:
         return int(self.sizes(epoch)[as_positions(span)].sum())
+
+    def rows_at(self, span: Span, epoch: int) -> Origins:
+        if not self.is_indexable:
+            raise NoRandomAccessError(f"{self._stage.describe()} is a stream here.")
+        plan, positions = self._plan(epoch, self.flow.num_items()), as_positions(span)
+        sizes = np.diff(plan.ends, prepend=0)[positions]
+        return Origins(self.flow.rows_at(plan.rows[places(plan.ends[positions] - sizes, sizes)], epoch).rows, sizes)
 
     def pieces(self, span: Span, run: Run) -> Iterator[Chunk]:
         if not self.is_indexable:

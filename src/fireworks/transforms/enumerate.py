@@ -12,6 +12,7 @@ from fireworks._internal.checks import check_count
 from fireworks.core.chunk import Chunk, Span, as_positions, numbered
 from fireworks.core.cursor import Cursor, State
 from fireworks.core.flow import Barrier, Flow
+from fireworks.core.origins import Origins
 from fireworks.core.pipe import Pipe
 from fireworks.core.recursion import chain
 from fireworks.core.run import Run
@@ -115,6 +116,9 @@ class _Numbered(Barrier):
 
     def num_rows(self, span: Span, epoch: int) -> int:
         return self.flow.num_rows_of(span, epoch)
+
+    def rows_at(self, span: Span, epoch: int) -> Origins:
+        return self.flow.rows_at(span, epoch)
 
     def pieces(self, span: Span, run: Run) -> Iterator[Chunk]:
         numbers, start = torch.from_numpy(as_positions(span)), 0

@@ -7,10 +7,11 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from fireworks.core.chunk import Chunk, Span, join, numbered, recut
+from fireworks.core.chunk import Chunk, Span, as_positions, join, numbered, recut
 from fireworks.core.cursor import BlockCursor, Cursor
 from fireworks.core.failures import note_place
 from fireworks.core.flow import Barrier, Flow, block_rows
+from fireworks.core.origins import Origins
 from fireworks.core.pipe import Pipe
 from fireworks.core.run import Run
 from fireworks.core.stages import RowStage, require_columns
@@ -131,6 +132,11 @@ class _Elements(Barrier):
     def no_rows(self) -> Message:
         nothing = self.flow.no_rows()
         return self._stage.transform(nothing) if nothing.columns else nothing
+
+    def rows_at(self, span: Span, epoch: int) -> Origins:
+        if not self.is_indexable:
+            raise NoRandomAccessError(f"{self._stage.describe()} is a stream here.")
+        return self.flow.rows_at(np.searchsorted(self._ends(), as_positions(span), side="right"), epoch)
 
     def pieces(self, span: Span, run: Run) -> Iterator[Chunk]:
         if not self.is_indexable:

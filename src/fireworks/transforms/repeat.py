@@ -11,6 +11,7 @@ from fireworks._internal.checks import check_count
 from fireworks.core.chunk import Chunk, Span, join
 from fireworks.core.cursor import Cursor, State
 from fireworks.core.flow import Barrier, Flow
+from fireworks.core.origins import Origins, joined
 from fireworks.core.pipe import Pipe
 from fireworks.core.run import Run
 
@@ -72,6 +73,15 @@ class _Repeated(Barrier):
     def num_rows(self, span: Span, epoch: int) -> int:
         first = epoch * self._times
         return sum(self.flow.num_rows_of(part, first + number) for number, part in self._rounds(span))
+
+    def rows_at(self, span: Span, epoch: int) -> Origins:
+        first = epoch * self._times
+        parts = [self.flow.rows_at(part, first + number) for number, part in self._rounds(span)]
+        found = joined(parts, is_batched=self.is_batched)
+        if isinstance(span, range):
+            return found
+        count = max(1, self.flow.num_items())
+        return found.taken(np.argsort(np.argsort(span // count, kind="stable"), kind="stable"))
 
     def pieces(self, span: Span, run: Run) -> Iterator[Chunk]:
         first = run.epoch * self._times

@@ -8,6 +8,7 @@ from fireworks._internal.checks import check_count
 from fireworks.core.chunk import Span
 from fireworks.core.cursor import Cursor
 from fireworks.core.pipe import Pipe
+from fireworks.core.run import Run
 from fireworks.core.stages import OrderStage
 from fireworks.transforms.slice import SliceCursor
 
@@ -45,5 +46,5 @@ class Skip(OrderStage):
             return range(span.start + self.num_items, span.stop + self.num_items)
         return span + self.num_items
 
-    def open(self, cursor: Cursor) -> Cursor:
+    def open(self, cursor: Cursor, run: Run) -> Cursor:  # noqa: ARG002
         return SliceCursor(cursor, self.num_items, None, 1, counts_batches=self.is_batched)

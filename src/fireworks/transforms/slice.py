@@ -10,6 +10,7 @@ import numpy as np
 from fireworks.core.chunk import Chunk, Span
 from fireworks.core.cursor import Cursor, State
 from fireworks.core.pipe import Pipe
+from fireworks.core.run import Run
 from fireworks.core.stages import OrderStage
 from fireworks.errors import NoRandomAccessError
 
@@ -64,7 +65,7 @@ class Slice(OrderStage):
             return range(chosen.start + span.start, chosen.start + span.stop)
         return chosen.start + chosen.step * np.asarray(span, dtype=np.int64)
 
-    def open(self, cursor: Cursor) -> Cursor:
+    def open(self, cursor: Cursor, run: Run) -> Cursor:  # noqa: ARG002
         start, stop, step = self.bounds.start or 0, self.bounds.stop, self.bounds.step
         return SliceCursor(cursor, start, stop, step, counts_batches=self.is_batched)
 

@@ -8,6 +8,7 @@ from fireworks._internal.checks import check_count
 from fireworks.core.chunk import Chunk, Span
 from fireworks.core.cursor import Cursor, State
 from fireworks.core.pipe import Pipe
+from fireworks.core.run import Run
 from fireworks.core.stages import OrderStage
 
 
@@ -40,7 +41,7 @@ class Take(OrderStage):
     def locate(self, span: Span, num_items: int, epoch: int) -> Span:  # noqa: ARG002
         return span
 
-    def open(self, cursor: Cursor) -> Cursor:
+    def open(self, cursor: Cursor, run: Run) -> Cursor:  # noqa: ARG002
         return _TakeCursor(cursor, self.num_items, counts_batches=self.is_batched)
 
 

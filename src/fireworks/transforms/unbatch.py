@@ -9,9 +9,10 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 
-from fireworks.core.chunk import Chunk, Span, join
+from fireworks.core.chunk import Chunk, Span, as_positions, join
 from fireworks.core.cursor import Cursor, State, unmoved_by_errors
 from fireworks.core.flow import Barrier, Flow
+from fireworks.core.origins import Origins
 from fireworks.core.pipe import Pipe
 from fireworks.core.recursion import chain
 from fireworks.core.run import Run
@@ -122,6 +123,16 @@ class _Rows(Barrier):
                 "batches left out behind a shuffle of them). Filter before .batch."
             )
         return self.flow.num_rows_of(range(self.flow.num_items()), epoch=0)
+
+    def rows_at(self, span: Span, epoch: int) -> Origins:
+        if not self.is_indexable:
+            raise NoRandomAccessError(f"{self._who}: the rows of these batches are a stream.")
+        ends, positions = self._ends(epoch, self.flow.num_items()), as_positions(span)
+        batches, slot = np.unique(np.searchsorted(ends, positions, side="right"), return_inverse=True)
+        below = self.flow.rows_at(batches, epoch)
+        sizes = ends[batches] - np.where(batches > 0, ends[batches - 1], 0)
+        first = np.cumsum(sizes) - ends[batches]  # from a position among all rows to one among those of these batches
+        return Origins(below.rows[positions + first[slot]])
 
     def pieces(self, span: Span, run: Run) -> Iterator[Chunk]:
         if not self.is_indexable:

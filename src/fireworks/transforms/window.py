@@ -13,6 +13,7 @@ from fireworks._internal.checks import check_count
 from fireworks.core.chunk import Chunk, Span, as_positions, groups, join, recut
 from fireworks.core.cursor import Cursor
 from fireworks.core.flow import Barrier, Flow, read_rows
+from fireworks.core.origins import Origins
 from fireworks.core.pipe import Pipe
 from fireworks.core.run import Run
 from fireworks.errors import NoRandomAccessError
@@ -98,6 +99,9 @@ class _Windows(Barrier):
 
     def no_rows(self) -> Message:
         return _cut(self.flow.no_rows(), np.empty(0, dtype=np.int64), self._num_rows)
+
+    def rows_at(self, span: Span, epoch: int) -> Origins:
+        return self.flow.rows_at(as_positions(span) * self._stride, epoch)
 
     def pieces(self, span: Span, run: Run) -> Iterator[Chunk]:
         if not len(span):

@@ -1,0 +1,164 @@
+"""The rows of one epoch in piles on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from fireworks.core.chunk import Chunk
+from fireworks.message import Message
+from fireworks.message.columns import Positions
+from fireworks.order.keys import Keys
+from fireworks.order.scatter import pile_of, sorted_by
+from fireworks.spill.piles import Piles, PileWriter
+from fireworks.spill.scratch import Scratch
+
+if TYPE_CHECKING:
+    from fireworks.core.buffers import Buffers
+
+MAX_PILES_BITS = 12
+_PILE_BYTES = 64 * 2**20  # larger ones leave the processor's cache, and smaller ones make many small writes
+_KEY, _ROW, _PLACE = "key", "row", "place"
+
+
+class Keyed(NamedTuple):
+    """Rows on their way to a pile."""
+
+    message: Message
+    rows: Positions
+    """Their numbers in the source."""
+    places: Positions
+    """Their positions in the input of the stage that scatters them."""
+    words: Keys
+
+
+class Layout(NamedTuple):
+    """How rows are shared out to piles.
+
+    Args:
+        bits: There are 2**bits piles.
+        skip: How many bits of the keys are the same in all rows.
+        pile_bytes: A larger pile is shared out again before it is read.
+        write_bytes: So much is gathered before it is written.
+        has_places: Whether rows don't come in the order of their places, so that these are written too.
+    """
+
+    bits: int
+    skip: int
+    pile_bytes: int
+    write_bytes: int
+    has_places: bool
+
+    @classmethod
+    def fitting(cls, num_bytes: int, limit: int, *, has_places: bool) -> Layout:
+        """Return a layout for so many bytes of rows, of which no more than ``limit`` may be in memory."""
+        largest = max(limit // 8, 1)
+        wanted = -(-num_bytes // min(largest, _PILE_BYTES))
+        bits = min(max((wanted - 1).bit_length(), 1), MAX_PILES_BITS)
+        return cls(bits, 0, largest, max(limit // 8, 1), has_places)
+
+    def below(self, num_bytes: int) -> Layout:
+        """Return a layout for the rows of one pile that is too large."""
+        bits = min(max((-(-num_bytes // self.pile_bytes) - 1).bit_length() + 1, 1), MAX_PILES_BITS, 64 - self.skip)
+        return self._replace(bits=bits, skip=self.skip + self.bits)
+
+
+class Piled:
+    """Rows in piles: pile after pile, and sorted inside each, they are the order of an epoch.
+
+    Made by `pile_up`. A pile that is larger than planned, because strings were longer or many rows have nearly equal keys, is
+    shared out again when it is read.
+    """
+
+    def __init__(self, piles: Piles, scratch: Scratch, layout: Layout, first: int = 0) -> None:
+        self._piles, self._scratch, self._layout = piles, scratch, layout
+        counts = np.asarray(piles.counts, dtype=np.int64)
+        self.starts = first + np.cumsum([0, *counts])[:-1]
+        """The position of the first row of each pile in the order."""
+        self.num_rows = int(counts.sum())
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes on disk."""
+        return self._piles.num_bytes
+
+    def pile_at(self, position: int) -> int:
+        """Return the pile in which a position of the order lies."""
+        return int(np.searchsorted(self.starts, position, side="right")) - 1
+
+    def read(self, number: int, buffers: Buffers | None) -> Iterator[Chunk]:
+        """Yield the rows of one pile in the order of the epoch: in one chunk, or several where the pile is too large."""
+        if self._is_too_large(number):
+            below = self._shared_out(number)
+            try:
+                for pile in range(len(below.starts)):
+                    yield from below.read(pile, buffers)
+            finally:
+                below.close()
+            return
+        if self._piles.counts[number]:
+            message, extras = self._piles.read(
+                number, order=lambda extras: sorted_by(extras[_KEY], extras.get(_PLACE)), buffers=buffers
+            )
+            yield Chunk(message, extras[_ROW])
+
+    def _is_too_large(self, number: int) -> bool:
+        layout = self._layout
+        return bool(
+            self._piles.bytes_of(number) > layout.pile_bytes
+            and self._piles.counts[number] > 1
+            and layout.skip + layout.bits < 64
+        )
+
+    def _shared_out(self, number: int) -> Piled:
+        layout = self._layout.below(self._piles.bytes_of(number))
+        return pile_up(self.raw(number), layout, Scratch(self._scratch.user), first=int(self.starts[number]))
+
+    def raw(self, number: int) -> Iterator[Keyed]:
+        """Yield the rows of one pile as they were written, some at a time."""
+        for message, extras in self._piles.pieces(number, self._layout.pile_bytes // 2):
+            yield Keyed(message, extras[_ROW], extras.get(_PLACE, extras[_ROW]), extras[_KEY])
+
+    def close(self) -> None:
+        """Remove the piles."""
+        self._piles.close()
+        self._scratch.close()
+
+
+def pile_up(rows: Iterator[Keyed], layout: Layout, scratch: Scratch, *, first: int = 0) -> Piled:
+    """Write rows to piles by the bits of their keys.
+
+    Args:
+        rows: All rows; those with equal keys in the order of their places, unless the layout has places.
+        layout: How.
+        scratch: A folder of its own, removed with the piles.
+        first: The position of the first row of all in the order.
+
+    Raises:
+        DiskSpaceError: the disk is full; nothing is left.
+        ColumnTypeError: a column can't be written.
+    """
+    writer: PileWriter | None = None
+    kinds = {_KEY: np.dtype(np.uint64), _ROW: np.dtype(np.int64)}
+    if layout.has_places:
+        kinds[_PLACE] = np.dtype(np.int64)
+    try:
+        for some in rows:
+            if writer is None:
+                writer = PileWriter(
+                    some.message[:0], 1 << layout.bits, scratch.path, extras=kinds, write_bytes=layout.write_bytes
+                )
+            extras = {_KEY: some.words, _ROW: some.rows}
+            if layout.has_places:
+                extras[_PLACE] = some.places
+            writer.write(some.message, pile_of(some.words, layout.skip, layout.bits), extras)
+        if writer is None:
+            writer = PileWriter(Message(), 1, scratch.path, extras=kinds, write_bytes=layout.write_bytes)
+        return Piled(writer.finish(), scratch, layout, first)
+    except BaseException:
+        if writer is not None:
+            writer.close()
+        scratch.close()
+        raise

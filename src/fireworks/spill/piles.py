@@ -1,0 +1,389 @@
+"""Rows sorted roughly: scattered to piles on disk in one pass, and each pile read back as one message."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from fireworks._internal.checks import check_count
+from fireworks.core.buffers import Buffers
+from fireworks.errors import ColumnLengthError, SchemaMismatchError
+from fireworks.message import Message
+from fireworks.message.columns import Positions
+from fireworks.spill.codec import Codec, codec_of
+from fireworks.spill.layout import Array, PileRows, Plane, Scatter, Segment, Warm
+from fireworks.spill.pile_files import PileFiles
+
+_MOST_PILES = 2**16
+
+
+class _Pending(NamedTuple):
+    """Rows that wait to be scattered."""
+
+    piles: Array
+    extras: list[Array]
+    pieces: list[Any]
+
+
+class PileWriter:
+    """Scatter rows to piles on disk; rows of one pile keep the order in which they were written.
+
+    Small messages are gathered until ``write_bytes`` are together, and long ones are cut, so it takes about twice as much
+    memory. Each column is brought into the order of the piles by one gather, and each pile's slices are written at once.
+    Not for several threads. Used with ``with``, what was not finished is removed.
+
+    Args:
+        no_rows: A message of no rows, with the columns and types of all that will be written.
+        num_piles: How many piles, at most 65,536.
+        folder: Where a folder for the files is made.
+        extras: Types of further numbers that each row has besides its columns, by name.
+        write_bytes: How many bytes are scattered at once.
+        user: Who writes, for the errors.
+
+    Raises:
+        ColumnTypeError: a column's type can't go to disk.
+        ValueError: a number makes no sense.
+        OSError: no file can be made in the folder.
+
+    Example:
+        >>> import tempfile
+        >>> table = fw.Message({"x": torch.arange(5), "name": ["a", "b", "c", "d", "e"]})
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     writer = PileWriter(table[:0], 2, Path(folder), extras={"key": np.int64}, write_bytes=2**20)
+        ...     writer.write(table, np.array([1, 0, 1, 0, 1], np.uint8), {"key": np.array([9, 8, 7, 6, 5])})
+        ...     piles = writer.finish()
+        ...     rows, extras = piles.read(1, order=lambda extras: np.argsort(extras["key"]))
+        ...     piles.close()
+        >>> rows["x"].tolist(), rows["name"].tolist(), extras["key"].tolist()
+        ([4, 2, 0], ['e', 'c', 'a'], [5, 7, 9])
+    """
+
+    def __init__(
+        self,
+        no_rows: Message,
+        num_piles: int,
+        folder: Path,
+        *,
+        extras: Mapping[str, Any],
+        write_bytes: int,
+        user: str = "shuffle",
+    ) -> None:
+        self.num_piles = check_count(num_piles, at_least=1, where="PileWriter: num_piles")
+        if self.num_piles > _MOST_PILES:
+            raise ValueError(f"PileWriter: num_piles must be at most {_MOST_PILES:,}; got {num_piles}.")
+        self._write_bytes = check_count(write_bytes, at_least=1, where="PileWriter: write_bytes")
+        self._user = user
+        self._extras = {name: np.dtype(dtype) for name, dtype in extras.items()}
+        self._codecs: dict[str, Codec] = {name: codec_of(name, no_rows.raw(name), user) for name in no_rows.columns}
+        self._segments: list[Segment] = []
+        self._pending: list[_Pending] = []
+        self._pending_bytes = 0
+        self._warm = Warm()
+        self._finished = False
+        self._files = PileFiles(folder, self.num_piles, user)
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes written so far."""
+        return self._files.num_bytes
+
+    def write(self, message: Message, piles: Array, extras: Mapping[str, Array] | None = None) -> None:
+        """Scatter rows.
+
+        Args:
+            message: The rows; they may be kept until the next write, so nobody may change them in place.
+            piles: The pile of each row.
+            extras: The further numbers of each row.
+
+        Shapes:
+            ``piles`` and each of ``extras``: ``(rows,)``.
+
+        Raises:
+            ColumnTypeError: a column holds what can't go to disk; nothing of the message is written.
+            SchemaMismatchError: a column is missing, or of another type than was agreed.
+            DiskSpaceError: the disk is full; everything that was written is removed.
+        """
+        if self._finished or self._files.is_closed:
+            raise ValueError("PileWriter: it is finished or closed; make another one.")
+        values = self._checked(message, piles, extras or {})
+        num_bytes = message.num_bytes + sum(array.nbytes for array in values)
+        parts = max(1, num_bytes // self._write_bytes)  # none of which has to wait for the next
+        step = max(1, -(-len(piles) // parts))
+        if step >= len(piles):
+            self._take(message, piles, values, num_bytes)
+            return
+        for start in range(0, len(piles), step):
+            stop = start + step
+            self._take(
+                message[start:stop],
+                piles[start:stop],
+                [array[start:stop] for array in values],
+                num_bytes * step // len(piles),
+            )
+
+    def _checked(self, message: Message, piles: Array, extras: Mapping[str, Array]) -> list[Array]:
+        if message._columns.keys() != self._codecs.keys():
+            raise SchemaMismatchError(
+                f"{self._user}: the rows have columns {message.columns}; those before, or the schema, have "
+                f"{list(self._codecs)}."
+            )
+        is_known = isinstance(piles, np.ndarray) and piles.ndim == 1 and piles.dtype in (np.uint8, np.uint16)
+        if not is_known:
+            kind = f"{piles.dtype} of shape {piles.shape}" if isinstance(piles, np.ndarray) else type(piles).__name__
+            raise TypeError(f"PileWriter: piles must be one uint8 or uint16 per row; got {kind}.")
+        if self._codecs and len(piles) != len(message):
+            raise ColumnLengthError(f"PileWriter: the message has {len(message)} rows, piles has {len(piles)}.")
+        if len(piles) and piles.max() >= self.num_piles:
+            raise ValueError(f"PileWriter: there are {self.num_piles} piles, from 0; got a row for pile {piles.max()}.")
+        if extras.keys() != self._extras.keys():
+            raise ValueError(f"PileWriter: extras must be {list(self._extras)}; got {list(extras)}.")
+        for name, dtype in self._extras.items():
+            if extras[name].shape != piles.shape or extras[name].dtype != dtype:
+                raise ValueError(
+                    f"PileWriter: extras[{name!r}] must be {dtype} of shape {piles.shape}; got {extras[name].dtype} of "
+                    f"shape {extras[name].shape}."
+                )
+        return [extras[name] for name in self._extras]
+
+    def _take(self, message: Message, piles: Array, extras: list[Array], num_bytes: int) -> None:
+        if not len(piles):
+            return
+        # whatever can't go to disk is found here, before anything is written
+        pieces = [codec.piece(message.raw(name)) for name, codec in self._codecs.items()]
+        codecs = self._codecs.values()
+        if self._pending and not all(
+            codec.joins(one, other) for codec, one, other in zip(codecs, self._pending[-1].pieces, pieces, strict=True)
+        ):
+            self._flush()
+        self._pending_bytes += num_bytes
+        if self._pending_bytes < self._write_bytes:  # they wait, and these arrays are the caller's
+            piles, extras = piles.copy(), [array.copy() for array in extras]
+        self._pending.append(_Pending(piles, extras, pieces))
+        if self._pending_bytes >= self._write_bytes:
+            self._flush()
+
+    def _flush(self) -> None:
+        if not self._pending:
+            return
+        try:
+            self._scatter(self._pending)
+        except BaseException:
+            self.close()
+            raise
+        self._pending, self._pending_bytes = [], 0
+
+    def _scatter(self, pending: Sequence[_Pending]) -> None:
+        piles = pending[0].piles if len(pending) == 1 else np.concatenate([part.piles for part in pending])
+        scatter = Scatter(piles, self.num_piles, self._warm)
+        planes = [
+            scatter.numbers(("extra", place), [part.extras[place] for part in pending])
+            for place in range(len(self._extras))
+        ]
+        for place, codec in enumerate(self._codecs.values()):
+            planes += codec.planes([part.pieces[place] for part in pending], scatter)
+        lengths = {number: np.diff(plane.cuts) for number, plane in enumerate(planes) if plane.width is None}
+        forms, widths = [plane.form for plane in planes], [plane.width for plane in planes]
+        segment = Segment(scatter.counts, np.array(self._files.sizes), forms, widths, lengths)
+        self._append(scatter.counts, planes)
+        self._segments.append(segment)
+
+    def _append(self, counts: Positions, planes: Sequence[Plane]) -> None:
+        stored = [plane for plane in planes if len(plane.data)]
+        data, cuts = [plane.data for plane in stored], [plane.cuts.tolist() for plane in stored]
+        totals = sum((np.diff(plane.cuts) for plane in stored), np.zeros(self.num_piles, dtype=np.int64)).tolist()
+        for number in np.flatnonzero(counts).tolist():
+            if totals[number]:
+                pieces = [view[cut[number] : cut[number + 1]] for view, cut in zip(data, cuts, strict=True)]
+                self._files.append(number, pieces, totals[number])
+
+    def finish(self) -> Piles:
+        """Write what still waits, and return the piles, which own the files from now on.
+
+        Raises:
+            DiskSpaceError: the disk is full; everything that was written is removed.
+        """
+        if self._finished or self._files.is_closed:
+            raise ValueError("PileWriter: it is finished or closed; make another one.")
+        self._flush()
+        self._files.seal()
+        self._finished = True
+        return Piles(self._files, self._segments, self._codecs, list(self._extras.items()), self.num_piles)
+
+    def close(self) -> None:
+        """Remove everything that was written, unless it was finished. May be called again."""
+        self._pending, self._pending_bytes = [], 0
+        if not self._finished:
+            self._files.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Piles:
+    """Rows on disk, in piles; what `PileWriter.finish` returns.
+
+    Several threads may read at once. The files are removed by `close`, or with this object.
+    """
+
+    def __init__(
+        self,
+        files: PileFiles,
+        segments: Sequence[Segment],
+        codecs: Mapping[str, Codec],
+        extras: Sequence[tuple[str, Any]],
+        num_piles: int,
+    ) -> None:
+        self._files, self._segments, self._codecs, self._extras = files, segments, codecs, extras
+        self.counts: Positions = sum((part.counts for part in segments), np.zeros(num_piles, dtype=np.int64))
+        """Rows of each pile."""
+        self._capacity = int(self.counts.max())
+        self._owner = object()
+        self._warm: list[Warm] = []
+        self._lock = threading.Lock()
+        self._gone: set[int] = set()
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes on disk now."""
+        return sum(size for number, size in enumerate(self._files.sizes) if number not in self._gone)
+
+    def read(
+        self,
+        number: int,
+        order: Callable[[Mapping[str, Array]], Positions] | None = None,
+        buffers: Buffers | None = None,
+    ) -> tuple[Message, dict[str, Array]]:
+        """Return the rows of a pile and their extras, as they were written or in another order.
+
+        Args:
+            number: Which pile, from 0.
+            order: Given the extras, the positions of the rows in the order that is wanted; a row may be left out, or come
+                more than once. One column after the other is brought into it, so the memory that is needed is that of the
+                result and of one column more.
+            buffers: Memory to use for the result wherever nobody holds a view of it any more.
+
+        Raises:
+            FileFormatError: the file is not as it was when it was written.
+            ValueError: the pile was discarded, or all are closed; or the order names rows that are not there.
+        """
+        return self._read(number, order, buffers, self._segments)
+
+    def _read(
+        self,
+        number: int,
+        order: Callable[[Mapping[str, Array]], Positions] | None,
+        buffers: Buffers | None,
+        segments: Sequence[Segment],
+    ) -> tuple[Message, dict[str, Array]]:
+        if not 0 <= number < len(self.counts):
+            raise IndexError(f"Piles: there are {len(self.counts)} piles, from 0; got {number}.")
+        if number in self._gone:
+            raise ValueError(f"Piles: pile {number} was discarded.")
+        with self._lock:
+            warm = self._warm.pop() if self._warm else Warm()
+        try:
+            if not self._files.sizes[number]:
+                return self._rows(PileRows(self._files, -1, number, segments, warm, self._room(buffers)), order)
+            with self._files.reading(number) as descriptor:
+                self._files.expect(descriptor, number)
+                rows = PileRows(self._files, descriptor, number, segments, warm, self._room(buffers))
+                return self._rows(rows, order)
+        finally:
+            with self._lock:
+                self._warm.append(warm)
+
+    def bytes_of(self, number: int) -> int:
+        """Return the bytes of a pile on disk."""
+        return self._files.sizes[number]
+
+    def pieces(self, number: int, max_bytes: int) -> Iterator[tuple[Message, dict[str, Array]]]:
+        """Yield the rows of a pile as they were written, some at a time.
+
+        Args:
+            number: Which pile, from 0.
+            max_bytes: At most so many at a time, but what was written at once is not divided.
+
+        Raises:
+            FileFormatError: the file is not as it was when it was written.
+            ValueError: the pile was discarded, or all are closed.
+        """
+        some: list[Segment] = []
+        num_bytes = 0
+        for segment in self._segments:
+            size = sum(segment.sizes(number))
+            if some and num_bytes + size > max_bytes:
+                yield self._read(number, None, None, some)
+                some, num_bytes = [], 0
+            if segment.counts[number]:
+                some.append(segment)
+                num_bytes += size
+        if some:
+            yield self._read(number, None, None, some)
+
+    def _rows(
+        self, rows: PileRows, order: Callable[[Mapping[str, Array]], Positions] | None
+    ) -> tuple[Message, dict[str, Array]]:
+        extras = {name: rows.numbers(plane, empty=dtype) for plane, (name, dtype) in enumerate(self._extras)}
+        if order is not None:
+            rows.order = _checked_order(order(extras), rows.stored_rows)
+            extras = {name: _taken(rows, ("ordered", name), values) for name, values in extras.items()}
+        columns, plane = {}, len(extras)
+        for name, codec in self._codecs.items():
+            columns[name] = codec.column(rows, plane)
+            plane += codec.num_planes
+        return Message._of(columns, rows.num_rows if columns else 0), extras
+
+    def _room(self, buffers: Buffers | None) -> Callable[[Hashable, tuple[int, ...], Any], Array]:
+        if buffers is None:
+            return lambda key, shape, dtype: np.empty(shape, dtype)  # noqa: ARG005
+
+        def room(key: Hashable, shape: tuple[int, ...], dtype: Any) -> Array:
+            rows = max(shape[0], self._capacity)  # so that it will do for the other piles
+            return buffers._buffer((self._owner, key), (rows, *shape[1:]), np.dtype(dtype))[: shape[0]]
+
+        return room
+
+    def discard(self, number: int) -> None:
+        """Remove the file of a pile; waits for those who read it."""
+        self._gone.add(number)
+        self._files.discard(number)
+
+    def close(self) -> None:
+        """Remove all files; waits for those who read them. May be called again."""
+        self._files.close()
+        self._warm.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _checked_order(positions: Positions, num_rows: int) -> Positions:
+    if not isinstance(positions, np.ndarray) or positions.ndim != 1 or positions.dtype.kind not in "iu":
+        raise ValueError(f"Piles: an order is an array of positions; got {positions!r:.60}.")
+    if len(positions) and (positions.min() < 0 or positions.max() >= num_rows):
+        raise ValueError(
+            f"Piles: the pile has {num_rows} rows; the order asks for rows {positions.min()} to {positions.max()}."
+        )
+    return positions.astype(np.int64, copy=False)
+
+
+def _taken(rows: PileRows, key: Hashable, values: Array) -> Array:
+    out = rows.room(key, (rows.num_rows,), values.dtype)
+    if len(out):
+        np.take(values, rows.order, out=out, mode="clip")  # type: ignore[arg-type]
+    return out

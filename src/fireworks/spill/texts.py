@@ -1,0 +1,144 @@
+"""Texts and bytes of any length: lengths and bytes, or codes of a dictionary where few values come again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from fireworks.message.columns import Column
+from fireworks.spill.codec import Codec, one_array
+from fireworks.spill.layout import Array, PileRows, Plane, Scatter
+
+_SAMPLE = 4096  # rows that decide whether a dictionary is tried
+_REPEATS = 4  # each value comes so many times at least, or a dictionary does not pay
+_MOST_VALUES = 2**16
+_MOST_BYTES = 2**22
+
+
+def is_variable(kind: pa.DataType) -> bool:
+    """Whether a type of Arrow's is one of texts or bytes of any length."""
+    types = pa.types
+    return bool(
+        types.is_string(kind)
+        or types.is_large_string(kind)
+        or types.is_string_view(kind)
+        or types.is_binary(kind)
+        or types.is_large_binary(kind)
+        or types.is_binary_view(kind)
+    )
+
+
+class TextCodec(Codec):
+    """Three planes, of which a segment has the first, or the two others: codes; lengths, -1 where missing; bytes."""
+
+    num_planes = 3
+
+    def __init__(self, name: str, empty: Column, user: str) -> None:
+        super().__init__(name, empty, user)
+        dtype: Any = self.field.dtype
+        self._kind = dtype.pyarrow_dtype if isinstance(dtype, pd.ArrowDtype) else pa.large_string()
+        is_bytes = pa.types.is_binary(self._kind) or pa.types.is_large_binary(self._kind) or pa.types.is_binary_view(self._kind)
+        self._large = pa.large_binary() if is_bytes else pa.large_string()
+        self._codes: dict[Any, int] = {}
+        self._values = pa.array([], self._large)
+        self._uses_codes: bool | None = None  # not decided
+
+    def piece(self, column: Column) -> pa.Array:
+        self.require_alike(column)
+        array = cast("Any", column)
+        found = array.__arrow_array__() if hasattr(array, "__arrow_array__") else pa.array(array, self._large)
+        one = one_array(found)
+        return one if one.type == self._large else one.cast(self._large)
+
+    def planes(self, pieces: Sequence[pa.Array], scatter: Scatter) -> list[Plane]:
+        array = pieces[0] if len(pieces) == 1 else pa.concat_arrays(pieces)
+        if self._uses_codes is None and len(array):
+            start = array[:_SAMPLE]
+            self._uses_codes = len(start.unique()) * _REPEATS <= len(start)
+        if self._uses_codes:
+            codes = self._coded(array)
+            if codes is not None:
+                return [scatter.numbers((self.name, 0), [codes]), scatter.nothing(), scatter.nothing()]
+            self._uses_codes = False
+        return [scatter.nothing(), *self._plain(array, scatter)]
+
+    def _coded(self, array: pa.Array) -> Array | None:
+        """Return a code per row, -1 where it is missing; None where a dictionary does not pay any more."""
+        encoded = array.dictionary_encode()
+        if len(encoded.dictionary) > max(len(array) // _REPEATS, _REPEATS):
+            return None
+        values = encoded.dictionary.to_pylist()
+        new = [value for value in values if value not in self._codes]
+        if new:
+            whole = pa.concat_arrays([self._values, pa.array(new, self._large)])
+            if len(whole) > _MOST_VALUES or whole.nbytes > _MOST_BYTES:
+                return None
+            self._codes |= {value: code for code, value in enumerate(new, start=len(self._codes))}
+            self._values = whole
+        # one place more, at the end, for the index -1 of what is missing
+        places = np.array([*(self._codes[value] for value in values), -1])
+        indices = encoded.indices.fill_null(-1).to_numpy()
+        return places.astype(np.min_scalar_type(-len(self._codes) - 1))[indices]
+
+    def _plain(self, array: pa.Array, scatter: Scatter) -> list[Plane]:
+        taken = array.take(pa.array(scatter.order))
+        offsets, data = buffers_of(taken)
+        lengths = np.diff(offsets)
+        lengths = lengths.astype(np.min_scalar_type(-int(lengths.max(initial=0)) - 1))
+        if taken.null_count:
+            lengths[taken.is_null().to_numpy(zero_copy_only=False)] = -1
+        cuts = offsets[scatter.cuts]
+        return [
+            scatter.numbers((self.name, 1), [lengths], is_sorted=True),
+            scatter.bytes(data[cuts[0] : cuts[-1]], cuts - cuts[0], "bytes"),
+        ]
+
+    def column(self, rows: PileRows, first: int) -> Column:
+        if not rows.is_left_out(first) and rows.is_left_out(first + 1):
+            array = self._decoded(rows.numbers(first))
+        else:
+            parts = [
+                self._decoded(rows.raw_numbers(first, slices).copy())
+                if has_codes
+                else self._read(rows, first, slices, keep=rows.order is None)
+                for has_codes, slices in rows.runs(first, lambda form: form is not None)
+            ]
+            array = pa.concat_arrays(parts) if parts else pa.array([], self._large)
+            if rows.order is not None:
+                array = array.take(pa.array(rows.order))
+        return self._of_array(array)
+
+    def _decoded(self, codes: Array) -> pa.Array:
+        missing = codes < 0
+        return self._values.take(pa.array(codes, mask=missing) if missing.any() else pa.array(codes))
+
+    def _read(self, rows: PileRows, first: int, slices: range, *, keep: bool) -> pa.Array:
+        lengths = rows.raw_numbers(first + 1, slices, "lengths").astype(np.int64)
+        data, _ = rows.raw_bytes(first + 2, slices, keep=True)
+        missing = lengths < 0
+        valid = None
+        if missing.any():
+            valid = pa.py_buffer(np.packbits(~missing, bitorder="little"))
+            lengths[missing] = 0
+        offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+        np.cumsum(lengths, out=offsets[1:])
+        return pa.Array.from_buffers(self._large, len(lengths), [valid, pa.py_buffer(offsets), pa.py_buffer(data)])
+
+    def _of_array(self, array: pa.Array) -> Column:
+        dtype: Any = self.field.dtype
+        if isinstance(dtype, pd.ArrowDtype):
+            return pd.arrays.ArrowExtensionArray(array if array.type == self._kind else array.cast(self._kind))
+        return cast("Column", dtype.__from_arrow__(array))
+
+
+def buffers_of(array: pa.Array) -> tuple[Array, Array]:
+    """Return where each row of an array of large texts or bytes begins, and the bytes."""
+    _, offsets, data = array.buffers()
+    if offsets is None:
+        return np.zeros(len(array) + 1, np.int64), np.empty(0, np.uint8)
+    found = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
+    return found, np.frombuffer(data or b"", np.uint8)

@@ -1,0 +1,253 @@
+"""Rows that are brought into order on disk stand in the order in which a gather in memory brings them."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import fireworks as fw
+from fireworks.core.run import Run
+from fireworks.formats.memory import MemorySource
+from fireworks.order import in_order, keys, piled
+from fireworks.order.external import External
+from pipelines import add_noise, double, is_odd, numbers, total
+
+
+class File(fw.Source):
+    """Rows that are read in order, as a file's are; counts how often."""
+
+    reads_in_order = True
+
+    def __init__(self, message, *, at_a_time=500):
+        super().__init__()
+        self.message, self.at_a_time = fw.Message(message), at_a_time
+        self.rows_scanned = self.rows_fetched = 0
+
+    @property
+    def schema(self):
+        return self.message.schema
+
+    def describe(self):
+        return MemorySource(self.message).describe()
+
+    def count(self):
+        return len(self.message)
+
+    def fetch(self, rows):
+        self.rows_fetched += len(rows)
+        return self.message[rows.start : rows.stop] if isinstance(rows, range) else self.message.take(rows)
+
+    def scan(self, rows, budget):
+        for start in range(rows.start, rows.stop, self.at_a_time):
+            stop = min(start + self.at_a_time, rows.stop)
+            self.rows_scanned += stop - start
+            yield self.message[start:stop]
+
+
+def message(num_rows, seed=0):
+    random = np.random.default_rng(seed)
+    return fw.Message(
+        {
+            "n": torch.arange(num_rows),
+            "x": torch.from_numpy(random.normal(size=(num_rows, 3)).astype(np.float32)),
+            "w": random.normal(size=num_rows),
+            "word": [f"word {n}" * (n % 5) for n in range(num_rows)],
+            "kind": pd.Categorical.from_codes(random.integers(-1, 3, num_rows), ["a", "b", "c"]),
+            "maybe": pd.array([None if n % 7 == 0 else n for n in range(num_rows)], dtype="Int32"),
+        }
+    )
+
+
+@pytest.fixture
+def reads_everything(monkeypatch):
+    """Few rows are treated as many are."""
+    monkeypatch.setattr(in_order, "_is_most", lambda flow, span: True)
+
+
+@pytest.fixture
+def on_disk(reads_everything, monkeypatch):
+    """Nothing fits into memory."""
+    monkeypatch.setattr(in_order, "_load", lambda base, run: None)
+
+
+PIPES = {
+    "shuffle": lambda data: data.shuffle(seed=1),
+    "batches": lambda data: data.shuffle(seed=1).batch(7),
+    "map": lambda data: data.shuffle(seed=1).map(double).map(total),
+    "map before": lambda data: data.map(total).shuffle(seed=1).map(add_noise, seed=4).batch(10),
+    "filter": lambda data: data.filter("n", ">=", 11).shuffle(seed=1),
+    "filter behind": lambda data: data.shuffle(seed=1).filter(is_odd).batch(5),
+    "split": lambda data: data.split(0.7, 0.3, seed=3)[0].shuffle(seed=1).batch(4),
+    "take": lambda data: data.shuffle(seed=1).take(17),
+    "skip": lambda data: data.shuffle(seed=1).skip(9).batch(4),
+    "slice": lambda data: data.shuffle(seed=1).slice(3, 30, 4),
+    "twice": lambda data: data.shuffle(seed=1).shuffle(seed=2).batch(6),
+    "select": lambda data: data.shuffle(seed=1).select("n", "word").batch(6),
+    "repeat": lambda data: data.shuffle(seed=1).repeat(2).batch(6),
+    "prefetch": lambda data: data.shuffle(seed=1).batch(6).prefetch(2),
+    "threads": lambda data: data.shuffle(seed=1).batch(6).map(double, workers=2),
+}
+
+
+@pytest.mark.parametrize("name", PIPES)
+class TestTheOrderIsThatOfAGather:
+    @pytest.mark.parametrize("num_rows", [1, 2, 40, 300])
+    def test_on_disk(self, name, num_rows, on_disk):
+        self.compare(PIPES[name], num_rows)
+
+    def test_in_memory(self, name, reads_everything):
+        self.compare(PIPES[name], 300)
+
+    def compare(self, make, num_rows):
+        file = File(message(num_rows), at_a_time=37)
+        pipe, expected = make(file), make(fw.source(message(num_rows)))
+        for _ in range(3):
+            assert list(pipe) == list(expected)
+        assert file.rows_scanned
+
+
+class TestContract(fw.testing.PipeContract):
+    @pytest.fixture(params=["shuffle", "batches", "map before", "split", "take", "twice"])
+    def make_pipe(self, request, on_disk):
+        return lambda: PIPES[request.param](File(message(43), at_a_time=10))
+
+
+class TestRandomly:
+    @settings(max_examples=60, deadline=None)
+    @given(
+        num_rows=st.integers(0, 400),
+        at_a_time=st.integers(1, 200),
+        budget=st.sampled_from([1, 100, 3_000, 20_000, 10**6, 10**9]),
+        name=st.sampled_from(sorted(PIPES)),
+        epoch=st.integers(0, 3),
+        stop=st.integers(0, 60),
+        data=st.data(),
+    )
+    def test_any_budget_gives_the_same_rows_and_resumes(self, num_rows, at_a_time, budget, name, epoch, stop, data):
+        if name == "split" and num_rows < 10:
+            num_rows += 10
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(in_order, "_is_most", lambda flow, span: True)
+            file = File(message(num_rows), at_a_time=at_a_time)
+            pipe = PIPES[name](file)
+            expected = list(PIPES[name](fw.source(message(num_rows))).at_epoch(epoch))
+            with fw.memory_budget(budget) if "budget" not in name else None:
+                assert list(pipe.at_epoch(epoch)) == expected
+                running = iter(pipe.at_epoch(epoch))
+                for _ in range(min(stop, len(expected))):
+                    next(running)
+                state = json.loads(json.dumps(running.state_dict()))
+                again = iter(PIPES[name](file).at_epoch(epoch))
+                again.load_state_dict(state)
+                assert list(again) == expected[stop:]
+
+    @settings(max_examples=40, deadline=None)
+    @given(num_rows=st.integers(1, 300), bits=st.integers(0, 8), pile_bytes=st.sampled_from([1, 500, 10**9]))
+    def test_equal_keys_stand_in_the_order_of_their_places(self, num_rows, bits, pile_bytes):
+        real = keys.keys
+
+        def coarse(*arguments):
+            return real(*arguments) >> np.uint64(64 - bits) << np.uint64(64 - bits) if bits else real(*arguments) * np.uint64(0)
+
+        with pytest.MonkeyPatch.context() as patch:
+            for module in (keys, __import__("fireworks.order.scatter", fromlist=["keys"])):
+                patch.setattr(module, "keys", coarse)
+            patch.setattr(in_order, "_is_most", lambda flow, span: True)
+            patch.setattr(in_order, "_load", lambda base, run: None)
+            patch.setattr(piled, "_PILE_BYTES", pile_bytes)
+            pipe = File(message(num_rows), at_a_time=50).shuffle(seed=0)
+            for _ in range(3):
+                assert list(pipe) == list(fw.source(message(num_rows)).shuffle(seed=0).at_epoch(_))
+
+
+class TestWhatIsRead:
+    def test_the_source_once_for_all_epochs(self, on_disk):
+        file = File(message(300))
+        pipe = file.shuffle(seed=0).batch(10)
+        for _ in range(4):
+            list(pipe)
+        assert (file.rows_scanned, file.rows_fetched) == (300, 0)
+
+    def test_in_memory_too(self, reads_everything):
+        file = File(message(300))
+        pipe = file.shuffle(seed=0).batch(10)
+        for _ in range(4):
+            list(pipe)
+        assert (file.rows_scanned, file.rows_fetched) == (300, 0)
+
+    def test_two_iterators_of_two_epochs_at_once(self, on_disk):
+        pipe = File(message(100)).shuffle(seed=0)
+        one, other = iter(pipe), iter(pipe)
+        expected = fw.source(message(100)).shuffle(seed=0)
+        for first, second, want_first, want_second in zip(one, other, expected, expected, strict=True):
+            assert (first, second) == (want_first, want_second)
+
+    def test_a_few_rows_are_fetched_one_by_one(self):
+        file = File(message(100_000))
+        assert file.shuffle(seed=0).head(5) == fw.source(message(100_000)).shuffle(seed=0).head(5)
+        assert (file.rows_scanned, file.rows_fetched) == (0, 5)
+
+    def test_an_index_is_answered_from_the_piles_when_they_are_there(self, on_disk):
+        file = File(message(100))
+        pipe = file.shuffle(seed=0)
+        whole = pipe.to_message()
+        fetched = file.rows_fetched
+        assert pipe[[5, 99, 0, 5]] == whole.take([5, 99, 0, 5])
+        assert file.rows_fetched == fetched
+
+    def test_row_numbers_travel_along(self, on_disk):
+        flow = File(message(100)).filter("n", ">", 20).shuffle(seed=0).flow
+        for chunk in flow.pieces(range(79), Run(2)):
+            assert chunk.message["n"].tolist() == chunk.rows.tolist()
+
+    def test_dropping_the_pipe_removes_its_files(self, on_disk, tmp_path):
+        with fw.scratch_folder(tmp_path):
+            pipe = File(message(100)).shuffle(seed=0)
+            next(iter(pipe))
+            assert list(tmp_path.iterdir())
+            del pipe
+            assert not list(tmp_path.iterdir())
+
+
+class TestStreams:
+    @pytest.mark.parametrize("budget", [None, 1, 2_000, 10**6])
+    @pytest.mark.parametrize("num_rows", [0, 1, 200])
+    def test_a_stream_is_shuffled_as_what_is_in_memory_is(self, num_rows, budget):
+        stream = fw.source(lambda: iter([message(num_rows)[start : start + 30] for start in range(0, num_rows, 30)]))
+        pipe = stream.shuffle(seed=1).map(total).batch(6)
+        expected = fw.source(message(num_rows)).shuffle(seed=1).map(total).batch(6)
+        with fw.memory_budget(budget):
+            for _ in range(2):
+                assert list(pipe) == list(expected)
+
+    def test_batches_of_a_stream_need_random_access(self):
+        with pytest.raises(fw.errors.NoRandomAccessError, match=r"shuffle of batches needs random access, and Iter"):
+            fw.source(lambda: iter([{"n": 1}])).batch(2).shuffle(seed=0)
+
+
+class TestStreamContract(fw.testing.PipeContract):
+    @pytest.fixture(params=[None, 500])
+    def make_pipe(self, request):
+        from pipelines import counting
+
+        return lambda: counting(31).shuffle(seed=1).with_budget("1kB" if request.param else "1GB").batch(4)
+
+
+def test_another_order_that_scatters_goes_the_same_way(on_disk):
+    class Reversed(fw.OrderStage):
+        scatters = True
+
+        def num_items_out(self, num_items):
+            return num_items + 2
+
+        def locate(self, span, num_items, epoch):
+            return np.maximum(num_items - 1 - np.asarray(span), 0)
+
+    file = File(message(90), at_a_time=20)
+    assert numbers(Reversed(file)) == [*range(89, -1, -1), 0, 0]
+    assert (file.rows_scanned, file.rows_fetched) == (90, 0)
+    assert isinstance(Reversed(file).flow.__dict__.get("_external"), External | None)
