@@ -33,7 +33,9 @@ def table(rows: int, seed: int = 0) -> fw.Message:
     columns |= {f"i{i}": rng.integers(0, 10**9, rows) for i in range(6)}
     columns |= {f"s{i}": torch.from_numpy(rng.random(rows, dtype=np.float32)) for i in range(4)}
     columns["v"] = torch.from_numpy(rng.random((rows, 4), dtype=np.float32))
-    columns["few"] = pd.array(np.array([f"kind {i}" for i in range(50)], dtype=object)[rng.integers(0, 50, rows)], dtype="str")
+    columns["few"] = pd.array(
+        np.array([f"kind {i}" for i in range(50)], dtype=object)[rng.integers(0, 50, rows)], dtype="str"
+    )
     lengths = rng.integers(8, 21, rows)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     letters = rng.integers(97, 123, int(offsets[-1]), dtype=np.uint8)
@@ -43,10 +45,10 @@ def table(rows: int, seed: int = 0) -> fw.Message:
     return fw.Message(columns)
 
 
-def scatter(chunks: list[fw.Message], ids: list[np.ndarray], keys: list[np.ndarray], num_piles: int, folder: Path) -> Piles:
-    writer = PileWriter(
-        chunks[0][:0], num_piles, folder, extras={"key": np.dtype(np.uint64)}, write_bytes=16 * 2**20
-    )
+def scatter(
+    chunks: list[fw.Message], ids: list[np.ndarray], keys: list[np.ndarray], num_piles: int, folder: Path
+) -> Piles:
+    writer = PileWriter(chunks[0][:0], num_piles, folder, extras={"key": np.dtype(np.uint64)}, write_bytes=16 * 2**20)
     for chunk, pile, key in zip(chunks, ids, keys, strict=True):
         writer.write(chunk, pile, {"key": key})
     return writer.finish()
@@ -78,7 +80,9 @@ def main(rows: int, num_piles: int) -> None:
     chunks = [table(min(CHUNK, rows - start), start) for start in range(0, rows, CHUNK)]
     rng = np.random.default_rng(1)
     keys = [rng.integers(0, 2**64, len(chunk), dtype=np.uint64) for chunk in chunks]
-    ids = [(key // np.uint64(-(-(2**64) // num_piles))).astype(np.uint16 if num_piles > 256 else np.uint8) for key in keys]
+    ids = [
+        (key // np.uint64(-(-(2**64) // num_piles))).astype(np.uint16 if num_piles > 256 else np.uint8) for key in keys
+    ]
     row_bytes = sum(chunk.num_bytes for chunk in chunks) / rows
     block = np.ones(16 * 2**20, dtype=np.uint8)
     target = np.empty_like(block)

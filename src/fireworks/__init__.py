@@ -28,13 +28,19 @@ if TYPE_CHECKING:
     from fireworks.core.state import Scaffold, Stateful
     from fireworks.database import DBPipe, TablePipe
     from fireworks.experiment import Experiment, Trial
+    from fireworks.formats.arrow_source import ArrowSource, read_arrow
+    from fireworks.formats.csv_source import CsvSource, read_csv
+    from fireworks.formats.fasta_source import FastaSource, read_fasta
     from fireworks.formats.idx_source import IdxSource, read_idx
     from fireworks.formats.image_source import ImageSource, read_images
-    from fireworks.formats.memory import IterableSource, MemorySource, SequenceSource, source
+    from fireworks.formats.json_source import JsonSource, read_json
+    from fireworks.formats.memory import MemorySource, source
     from fireworks.formats.npy_source import NpySource, read_npy
     from fireworks.formats.npz_source import NpzSource, read_npz
     from fireworks.formats.parquet_source import ParquetSource, read_parquet
     from fireworks.formats.safetensors_source import SafetensorsSource, read_safetensors
+    from fireworks.formats.sequences import IterableSource, SequenceSource
+    from fireworks.formats.text_source import TextSource, read_text
     from fireworks.junctions.branch import Branch
     from fireworks.junctions.concat import Concat
     from fireworks.junctions.cycle import Cycle
@@ -45,12 +51,21 @@ if TYPE_CHECKING:
     from fireworks.junctions.switch import Switch
     from fireworks.junctions.zip import Zip
     from fireworks.message import Field, Message, Schema, TensorArray, TensorDtype, concat
+    from fireworks.order.bootstrap import Bootstrap
+    from fireworks.order.by_hash import HashPart
+    from fireworks.order.by_time import TimePart
+    from fireworks.order.kfold import Fold
+    from fireworks.order.oversample import Oversample
+    from fireworks.order.sample import Sample
+    from fireworks.order.shard import Shard
     from fireworks.order.shuffle import Shuffle
     from fireworks.order.split import Part
+    from fireworks.order.train_test_split import train_test_split
     from fireworks.parallel.prefetch import Prefetch
     from fireworks.parallel.progress import Progress
     from fireworks.parallel.with_budget import WithBudget
     from fireworks.plan.switch import optimisation
+    from fireworks.spill.scratch import scratch_folder
     from fireworks.training.trainer import Trainer
     from fireworks.transforms.batch import Batch
     from fireworks.transforms.bucket import Bucket
@@ -82,28 +97,35 @@ if TYPE_CHECKING:
 
 # name -> the module that defines it
 _PUBLIC = {
+    "ArrowSource": "fireworks.formats.arrow_source",
     "AtEpoch": "fireworks.core.iterator",
     "Batch": "fireworks.transforms.batch",
+    "Bootstrap": "fireworks.order.bootstrap",
     "Branch": "fireworks.junctions.branch",
     "Bucket": "fireworks.transforms.bucket",
     "Cache": "fireworks.cache.cache",
     "Cast": "fireworks.transforms.cast",
     "Concat": "fireworks.junctions.concat",
+    "CsvSource": "fireworks.formats.csv_source",
     "Cycle": "fireworks.junctions.cycle",
     "DBPipe": "fireworks.database",
     "Drop": "fireworks.transforms.drop",
     "Enumerate": "fireworks.transforms.enumerate",
     "Experiment": "fireworks.experiment",
+    "FastaSource": "fireworks.formats.fasta_source",
     "Feedback": "fireworks.junctions.feedback",
     "Field": "fireworks.message",
     "Filter": "fireworks.transforms.filter",
     "Flatten": "fireworks.transforms.flatten",
+    "Fold": "fireworks.order.kfold",
     "Gradients": "fireworks.transforms.gradients",
+    "HashPart": "fireworks.order.by_hash",
     "Hooked": "fireworks.transforms.hooked",
     "IdxSource": "fireworks.formats.idx_source",
     "ImageSource": "fireworks.formats.image_source",
-    "IterableSource": "fireworks.formats.memory",
+    "IterableSource": "fireworks.formats.sequences",
     "Join": "fireworks.junctions.join",
+    "JsonSource": "fireworks.formats.json_source",
     "Junction": "fireworks.core.junction",
     "Label": "fireworks.transforms.label",
     "LabelIndex": "fireworks.transforms.label_index",
@@ -119,6 +141,7 @@ _PUBLIC = {
     "NpzSource": "fireworks.formats.npz_source",
     "OneHot": "fireworks.transforms.one_hot",
     "OrderStage": "fireworks.core.stages",
+    "Oversample": "fireworks.order.oversample",
     "Pad": "fireworks.transforms.pad",
     "ParquetSource": "fireworks.formats.parquet_source",
     "Part": "fireworks.order.split",
@@ -134,10 +157,12 @@ _PUBLIC = {
     "Replay": "fireworks.junctions.replay",
     "RowStage": "fireworks.core.stages",
     "SafetensorsSource": "fireworks.formats.safetensors_source",
+    "Sample": "fireworks.order.sample",
     "Scaffold": "fireworks.core.state",
     "Schema": "fireworks.message",
     "Select": "fireworks.transforms.select",
-    "SequenceSource": "fireworks.formats.memory",
+    "SequenceSource": "fireworks.formats.sequences",
+    "Shard": "fireworks.order.shard",
     "Shuffle": "fireworks.order.shuffle",
     "Skip": "fireworks.transforms.skip",
     "Slice": "fireworks.transforms.slice",
@@ -150,6 +175,8 @@ _PUBLIC = {
     "TensorArray": "fireworks.message",
     "TensorDtype": "fireworks.message",
     "Tensors": "fireworks.transforms.tensors",
+    "TextSource": "fireworks.formats.text_source",
+    "TimePart": "fireworks.order.by_time",
     "Trainer": "fireworks.training.trainer",
     "Trial": "fireworks.experiment",
     "Unbatch": "fireworks.transforms.unbatch",
@@ -160,40 +187,54 @@ _PUBLIC = {
     "link": "fireworks.core.links",
     "memory_budget": "fireworks.core.budget",
     "optimisation": "fireworks.plan.switch",
+    "read_arrow": "fireworks.formats.arrow_source",
+    "read_csv": "fireworks.formats.csv_source",
+    "read_fasta": "fireworks.formats.fasta_source",
     "read_idx": "fireworks.formats.idx_source",
     "read_images": "fireworks.formats.image_source",
+    "read_json": "fireworks.formats.json_source",
     "read_npy": "fireworks.formats.npy_source",
     "read_npz": "fireworks.formats.npz_source",
     "read_parquet": "fireworks.formats.parquet_source",
     "read_safetensors": "fireworks.formats.safetensors_source",
+    "read_text": "fireworks.formats.text_source",
     "recursive": "fireworks.core.recursion",
+    "scratch_folder": "fireworks.spill.scratch",
     "seed_everything": "fireworks.core.seeding",
     "source": "fireworks.formats.memory",
+    "train_test_split": "fireworks.order.train_test_split",
 }
 
 __all__ = [
+    "ArrowSource",
     "AtEpoch",
     "Batch",
+    "Bootstrap",
     "Branch",
     "Bucket",
     "Cache",
     "Cast",
     "Concat",
+    "CsvSource",
     "Cycle",
     "DBPipe",
     "Drop",
     "Enumerate",
     "Experiment",
+    "FastaSource",
     "Feedback",
     "Field",
     "Filter",
     "Flatten",
+    "Fold",
     "Gradients",
+    "HashPart",
     "Hooked",
     "IdxSource",
     "ImageSource",
     "IterableSource",
     "Join",
+    "JsonSource",
     "Junction",
     "Label",
     "LabelIndex",
@@ -209,6 +250,7 @@ __all__ = [
     "NpzSource",
     "OneHot",
     "OrderStage",
+    "Oversample",
     "Pad",
     "ParquetSource",
     "Part",
@@ -224,10 +266,12 @@ __all__ = [
     "Replay",
     "RowStage",
     "SafetensorsSource",
+    "Sample",
     "Scaffold",
     "Schema",
     "Select",
     "SequenceSource",
+    "Shard",
     "Shuffle",
     "Skip",
     "Slice",
@@ -240,6 +284,8 @@ __all__ = [
     "TensorArray",
     "TensorDtype",
     "Tensors",
+    "TextSource",
+    "TimePart",
     "Trainer",
     "Trial",
     "Unbatch",
@@ -251,15 +297,22 @@ __all__ = [
     "link",
     "memory_budget",
     "optimisation",
+    "read_arrow",
+    "read_csv",
+    "read_fasta",
     "read_idx",
     "read_images",
+    "read_json",
     "read_npy",
     "read_npz",
     "read_parquet",
     "read_safetensors",
+    "read_text",
     "recursive",
+    "scratch_folder",
     "seed_everything",
     "source",
+    "train_test_split",
 ]
 
 

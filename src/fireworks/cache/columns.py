@@ -96,6 +96,7 @@ class Columns:
                 empty = np.empty((0, *values.shape[1:]), dtype=values.dtype)
                 self._arenas[name] = _Arena(empty, kind, path)
         self._loose = [name for name in self.names if name not in self._arenas]
+        self._no_rows = Message._of({name: like._columns[name][:0] for name in self._loose}, 0)
         self._pieces: dict[int, _Piece] = {}
         self._made = 0  # pieces that were ever made
         self._piece_of = np.empty(0, dtype=np.int32)
@@ -141,6 +142,10 @@ class Columns:
     def loose_bytes(self, message: Message) -> int:
         """Return the bytes that the columns whose width varies take of a message."""
         return _bytes_of([message._columns[name] for name in self._loose])
+
+    def file_bytes(self, num_rows: int) -> int:
+        """Return how many bytes a file of so many rows has at most besides what they take in memory."""
+        return 1024 + len(self._loose) * (1024 + 16 * num_rows)
 
     def write(self, slots: Positions, message: Message) -> None:
         """Write rows to slots that are free."""
@@ -193,8 +198,7 @@ class Columns:
 
     def _take_loose(self, slots: Positions) -> Message:
         if not len(slots):
-            piece = next(iter(self._pieces.values()), None)
-            return self._no_rows if piece is None else piece.message[:0]
+            return self._no_rows
         numbers, places = self._piece_of[slots], self._place_of[slots].astype(np.int64)
         first = int(numbers[0])
         if (numbers == first).all():
@@ -227,7 +231,6 @@ class Columns:
         piece = self._pieces[number]
         alive = np.flatnonzero(piece.slots >= 0)
         rows, slots = piece.message.take(alive), piece.slots[alive]
-        self._no_rows = rows[:0]
         del piece
         self._drop(number)
         if len(slots):
@@ -240,7 +243,6 @@ class Columns:
             path = self._folder / f"piece-{number}"
             rows = _on_disk(rows, path)
         num_bytes = _bytes_of(list(rows._columns.values())) if path is None else path.stat().st_size
-        self._no_rows = rows[:0]
         self._pieces[number] = _Piece(rows, slots, len(slots), num_bytes, path)
         self._piece_of[slots] = number
         self._place_of[slots] = np.arange(len(slots), dtype=np.int32)

@@ -93,6 +93,24 @@ class Level:
         fit = int(max(0, self.max_bytes - first) // max(self.row_cost + loose_bytes, 1))
         return min(self.max_rows, fit)
 
+    def room_for(self, row_bytes: int) -> int:
+        """Return about how many rows of so many bytes fit in all."""
+        if self.max_bytes is None:
+            return self.max_rows
+        return min(self.max_rows, self.max_bytes // max(1, row_bytes + (TABLE_BYTES if self._folder is None else 0)))
+
+    def free_rows(self, coming: int, message: Message) -> int:
+        """Return how many of the rows that come fit without any that would have to go."""
+        while coming and (over := self._over(coming, message[:coming])) > 0:
+            coming = max(0, coming - over)
+        return coming
+
+    def use_policy(self, policy: Policy) -> None:
+        """Decide by another policy from now on."""
+        policy.grow(len(self._row_of))
+        self.policy = policy
+        self.rescore()
+
     def take(self, slots: Positions) -> Message:
         """Return the rows of slots, in that order."""
         assert self.columns is not None  # noqa: S101
@@ -164,7 +182,7 @@ class Level:
             return together - self.most_rows()
         coming_bytes = columns.loose_bytes(message)
         if self._folder is not None:
-            coming_bytes += 4096 + coming * 16  # what a file of them has besides
+            coming_bytes += columns.file_bytes(coming)
         for is_compact in (False, True):
             loose = columns.piece_bytes + coming_bytes
             capacity = max(self.columns.capacity, together)  # type: ignore[union-attr]

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import operator
-import os
-import tempfile
 import threading
 import warnings
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self, final
 
 import numpy as np
@@ -24,6 +21,7 @@ from fireworks.core.chunk import Span
 from fireworks.errors import ColumnLengthError, RowNotCachedError, did_you_mean
 from fireworks.message import Message
 from fireworks.message.columns import Positions
+from fireworks.spill.scratch import Scratch
 
 
 @dataclass(frozen=True)
@@ -49,6 +47,8 @@ class CacheStats:
     """How many of them lie on disk."""
     disk_bytes: int = 0
     """Bytes that these take there."""
+    rows_read: int = 0
+    """Of a cache in a pipeline: rows that its input has made for it, asked for or of the same block."""
 
     @property
     def rate(self) -> float:
@@ -79,7 +79,6 @@ class MessageCache:
             `expect`.
         disk_bytes: Rows that leave the memory, or do not get into it, are kept in files up to so many bytes; None for none.
             Finding them takes up to 68 bytes of memory a row; that counts, and takes at most a quarter of ``max_bytes``.
-        folder: Where the folder for these files is made; the system's folder for such if not given.
 
     Raises:
         ValueError: a bound is below 1, or the policy is none of the four.
@@ -98,13 +97,11 @@ class MessageCache:
         policy: str = "pin",
         *,
         disk_bytes: int | str | None = None,
-        folder: str | os.PathLike[str] | None = None,
     ) -> None:
         self.max_rows = None if max_rows is None else check_count(max_rows, at_least=1, where="MessageCache: max_rows")
         self.max_bytes = None if max_bytes is None else check_bytes(max_bytes, where="MessageCache: max_bytes")
         self.policy = check_policy(policy, who="MessageCache")
         self.disk_bytes = None if disk_bytes is None else check_bytes(disk_bytes, where="MessageCache: disk_bytes")
-        self._folder = None if folder is None else Path(folder)
         self._begin()
 
     def _begin(self) -> None:
@@ -112,12 +109,12 @@ class MessageCache:
         self._futures = Futures()
         self._memory = Level(lambda: make_policy(self.policy, self._futures), self.max_rows, self.max_bytes)
         self._disk: Level | None = None
-        self._scratch: Any = None
+        self._scratch: Scratch | None = None
         self._is_disk_full = False
         self._hits = self._misses = 0
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: vars(self)[name] for name in ("max_rows", "max_bytes", "policy", "disk_bytes", "_folder")}
+        return {name: vars(self)[name] for name in ("max_rows", "max_bytes", "policy", "disk_bytes")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -135,7 +132,7 @@ class MessageCache:
         """
         wanted = as_row_numbers(rows)
         with self._lock:
-            self._futures.asked(wanted)
+            self.pass_by(wanted)
             slots = self._memory.slots.find(wanted)
             if len(slots) and slots.min() >= 0:
                 self._hits += len(wanted)
@@ -158,8 +155,26 @@ class MessageCache:
         """
         wanted = as_row_numbers(rows)
         with self._lock:
-            self._futures.asked(wanted)
+            self.pass_by(wanted)
             return self._look_up(wanted, self._memory.slots.find(wanted))
+
+    def pass_by(self, rows: Positions) -> None:
+        """Take note that a consumer has got rows, from here or elsewhere, for what it was expected to ask for."""
+        with self._lock:
+            self._futures.asked(rows)
+
+    def holds(self, num_rows: int, row_bytes: int) -> bool:
+        """Return whether so many rows fit in all, by those that are held, or if there are none by the bytes of one."""
+        if self.max_bytes is None and self.max_rows is None:
+            return True
+        with self._lock:
+            columns = self._memory.columns
+            if columns is not None and len(self._memory):
+                row_bytes = columns.row_bytes + int(columns.piece_bytes / len(self._memory))
+            fit = self._memory.room_for(row_bytes)
+            if self.disk_bytes is not None and not self._is_disk_full:
+                fit += self.disk_bytes // max(1, row_bytes) if self._disk is None else self._disk.room_for(row_bytes)
+            return num_rows <= fit
 
     def _look_up(
         self, wanted: Positions, slots: Positions
@@ -255,6 +270,8 @@ class MessageCache:
             raise ColumnLengthError(
                 f"MessageCache: {len(numbers)} row numbers for {len(message)} rows; there must be as many."
             )
+        if not len(numbers):
+            return
         with self._lock:
             self._require_same(message)
             once, last = np.unique(numbers[::-1], return_index=True)
@@ -266,6 +283,39 @@ class MessageCache:
                 there = slots >= 0
                 level.drop(numbers[there], slots[there].astype(np.int64))
             self._put(numbers, message)
+
+    def add(self, rows: Positions, message: Message, *, evict: bool = True) -> None:
+        """Put in those of the rows that are not held yet.
+
+        Args:
+            rows: Row numbers, each once.
+            message: Their rows.
+            evict: Whether others may have to leave for them; if not, what finds no room is not kept.
+
+        Raises:
+            SchemaMismatchError: the columns are not those of the rows that are held.
+        """
+        with self._lock:
+            self._require_same(message)
+            new = np.flatnonzero(~self.contains(rows))
+            if len(new) < len(rows):
+                rows, message = rows[new], message.take(new)
+            if not evict:
+                self._memory.prepare(message)
+                room = self._memory.free_rows(len(rows), message)
+                rows, message = rows[:room], message[:room]
+            self._put(rows, message)
+
+    def use_policy(self, policy: str) -> None:
+        """Decide by another policy from now on; the rows stay.
+
+        Raises:
+            ValueError: it is none of the four.
+        """
+        self.policy = check_policy(policy, who="MessageCache")
+        with self._lock:
+            for level in self._levels():
+                level.use_policy(make_policy(self.policy, self._futures))
 
     def _require_same(self, message: Message) -> None:
         if not len(self):
@@ -293,10 +343,8 @@ class MessageCache:
         """Begin the level on disk, with as much memory set apart as its tables may need."""
         assert self.disk_bytes is not None  # noqa: S101
         try:
-            self._scratch = tempfile.TemporaryDirectory(prefix="fireworks-cache-", dir=self._folder)
-            disk = Level(
-                lambda: make_policy(self.policy, self._futures), None, self.disk_bytes, Path(self._scratch.name)
-            )
+            self._scratch = Scratch("MessageCache")
+            disk = Level(lambda: make_policy(self.policy, self._futures), None, self.disk_bytes, self._scratch.path)
         except OSError as error:
             self._without_disk(error)
             return
@@ -310,6 +358,7 @@ class MessageCache:
         if self._disk is None:
             return
         try:
+            self._disk.prepare(message)
             self._disk.put(rows, message, keep_left=False)
         except OSError as error:
             self._without_disk(error)
@@ -319,19 +368,19 @@ class MessageCache:
 
     def _without_disk(self, error: OSError | None) -> None:
         """Go on in memory alone, because the disk is full or broken."""
-        where = "the system's folder for temporary files" if self._folder is None else str(self._folder)
+        where = "the folder for scratch files" if self._scratch is None else str(self._scratch.path)
         self._is_disk_full = True
         if self._disk is not None:
             self._disk.clear()
             self._disk = None
         if self._scratch is not None:
-            self._scratch.cleanup()
+            self._scratch.close()
             self._scratch = None
         self._memory.max_bytes = self.max_bytes
         if error is not None:
             warnings.warn(
                 f"MessageCache: rows can't be kept on disk ({error}); it goes on in memory alone. Free some room in {where}, "
-                "pass folder=…, or a smaller disk_bytes.",
+                "or pass a smaller disk_bytes.",
                 RuntimeWarning,
                 stacklevel=4,
             )

@@ -57,6 +57,10 @@ class Fluent:
         """Group rows into batches; the last may be shorter, and is kept unless ``drop_last``. See `Batch`."""
         return cast("Pipe", load("transforms.batch.Batch")(self, num_rows, drop_last=drop_last))
 
+    def bootstrap(self, seed: int | None = None, *, name: str | None = None) -> Pipe:
+        """Draw as many items as there are with replacement, anew each epoch; a seed is needed. See `Bootstrap`."""
+        return cast("Pipe", load("order.bootstrap.Bootstrap")(self, seed, name=name))
+
     def branch(self, count: int, *, max_rows: int = 65_536, timeout_s: float = 60.0) -> tuple[Pipe, ...]:
         """Return several pipes over this one for live consumers; of a stream they share one bounded pass. See `Branch`."""
         return cast(
@@ -73,6 +77,19 @@ class Fluent:
     ) -> Pipe:
         """Group rows of similar length into batches; see `Bucket`."""
         return cast("Pipe", load("transforms.bucket.Bucket")(self, by, boundaries, batch_rows, drop_last=drop_last))
+
+    def cache(
+        self,
+        max_rows: int | None = None,
+        max_bytes: int | str | None = None,
+        policy: str | None = None,
+        *,
+        disk_bytes: int | str | None = None,
+    ) -> Pipe:
+        """Keep rows that were read or computed for the next time, as many as there is room for; see `Cache`."""
+        return cast(
+            "Pipe", load("cache.cache.Cache")(self, max_rows, max_bytes, policy, disk_bytes=disk_bytes)
+        )
 
     def cast(self, dtypes: Mapping[str, Any] | None = None, /, **more: Any) -> Pipe:
         """Convert columns to other types without loss: ``cast({"my x": torch.float32}, n="int8")``. See `Cast`."""
@@ -151,6 +168,21 @@ class Fluent:
         components = load("junctions.verbs.named")(self, (other,), "join")
         return cast("Pipe", load("junctions.join.Join")(components, on, how=how, fill=fill, validate=validate))
 
+    def kfold(
+        self,
+        k: int,
+        *,
+        seed: int | None = None,
+        stratify: str | None = None,
+        group: str | None = None,
+        name: str | None = None,
+    ) -> list[tuple[Pipe, Pipe]]:
+        """Return k pairs of a training and a validation part; each item is validated once. See `kfold`."""
+        return cast(
+            "list[tuple[Pipe, Pipe]]",
+            load("order.kfold.kfold")(self, k, seed=seed, stratify=stratify, group=group, name=name),
+        )
+
     def label(self, title: str, column: str = "label") -> Pipe:
         """Add a column that holds the same text in every row; see `Label`."""
         return cast("Pipe", load("transforms.label.Label")(self, title, column))
@@ -219,6 +251,10 @@ class Fluent:
         """Turn labels into rows of zeros with a one at their class; see `OneHot`."""
         return cast("Pipe", load("transforms.one_hot.OneHot")(self, column, classes, dtype=dtype))
 
+    def oversample(self, column: str, seed: int | None = None, *, name: str | None = None) -> Pipe:
+        """Repeat rows of rare classes until all are equally large; a seed is needed. See `Oversample`."""
+        return cast("Pipe", load("order.oversample.Oversample")(self, column, seed, name=name))
+
     def pad(
         self,
         *columns: str,
@@ -285,9 +321,29 @@ class Fluent:
         """Return which rows of the source are in a batch of an epoch, or in several, without reading any; see `rows_of`."""
         return load("order.provenance.rows_of")(self, epoch, batch)
 
+    def sample(
+        self,
+        n: int | None = None,
+        *,
+        frac: float | None = None,
+        replace: bool = False,
+        weights: Any = None,
+        seed: int | None = None,
+        name: str | None = None,
+    ) -> Pipe:
+        """Draw items at random, in random order, other ones each epoch; a seed is needed. See `Sample`."""
+        return cast(
+            "Pipe",
+            load("order.sample.Sample")(self, n, frac=frac, replace=replace, weights=weights, seed=seed, name=name),
+        )
+
     def select(self, *columns: str) -> Pipe:
         """Keep the named columns; see `Select`."""
         return cast("Pipe", load("transforms.select.Select")(self, *columns))
+
+    def shard(self, rank: int | None = None, world: int | None = None) -> Pipe:
+        """Keep one rank's part of each batch; the batches are the same for any number of ranks. See `Shard`."""
+        return cast("Pipe", load("order.shard.Shard")(self, rank, world))
 
     def shuffle(self, seed: int | None = None, *, name: str | None = None) -> Pipe:
         """Put items in an exactly uniform random order, another one each epoch; a seed is needed. See `Shuffle`."""
@@ -301,9 +357,27 @@ class Fluent:
         """Keep the items at the positions of a Python slice; see `Slice`."""
         return cast("Pipe", load("transforms.slice.Slice")(self, start, stop, step))
 
-    def split(self, *fractions: float, seed: int | None = None, name: str | None = None) -> tuple[Pipe, ...]:
-        """Split items at random into disjoint parts by fractions that sum to 1; a seed is needed. See `split`."""
-        return cast("tuple[Pipe, ...]", load("order.split.split")(self, *fractions, seed=seed, name=name))
+    def split(
+        self,
+        *sizes: float,
+        seed: int | None = None,
+        stratify: str | None = None,
+        group: str | None = None,
+        name: str | None = None,
+    ) -> tuple[Pipe, ...]:
+        """Split items at random into disjoint parts by fractions that sum to 1, or by counts; a seed is needed. See `split`."""
+        return cast(
+            "tuple[Pipe, ...]",
+            load("order.split.split")(self, *sizes, seed=seed, stratify=stratify, group=group, name=name),
+        )
+
+    def split_by_hash(self, column: str, *fractions: float, seed: int | None = None) -> tuple[Pipe, ...]:
+        """Split rows by the hash of a key, so that a row stays in its part whatever comes; see `split_by_hash`."""
+        return cast("tuple[Pipe, ...]", load("order.by_hash.split_by_hash")(self, column, *fractions, seed=seed))
+
+    def split_by_time(self, column: str, *fractions: float, at: Any = None, gap: Any = None) -> tuple[Pipe, ...]:
+        """Split rows into parts that follow each other in time; see `split_by_time`."""
+        return cast("tuple[Pipe, ...]", load("order.by_time.split_by_time")(self, column, *fractions, at=at, gap=gap))
 
     def take(self, num_items: int) -> Pipe:
         """Keep the first items; see `Take`."""
@@ -324,6 +398,64 @@ class Fluent:
         return cast(
             "Pipe",
             load("transforms.tensors.Tensors")(self, *columns, dtype=dtype, device=device, non_blocking=non_blocking),
+        )
+
+    def to_csv(
+        self,
+        path: str | Path,
+        *,
+        separator: str | None = None,
+        null_value: str = "",
+        compression: str | None = None,
+        shard_rows: int | None = None,
+        shard_bytes: int | str | None = None,
+        progress: bool = False,
+    ) -> list[Path]:
+        """Write all rows of epoch 0 as CSV, in one file or a folder of shards; return their paths. See `to_csv`."""
+        return load("formats.csv_sink.to_csv")(  # type: ignore[no-any-return]
+            self,
+            path,
+            separator=separator,
+            null_value=null_value,
+            compression=compression,
+            shard_rows=shard_rows,
+            shard_bytes=shard_bytes,
+            progress=progress,
+        )
+
+    def to_feather(
+        self,
+        path: str | Path,
+        *,
+        compression: str | None = "lz4",
+        batch_rows: int | None = None,
+        shard_rows: int | None = None,
+        shard_bytes: int | str | None = None,
+        progress: bool = False,
+    ) -> list[Path]:
+        """Write all rows of epoch 0 as Arrow files, in one or a folder of shards; return their paths. See `to_feather`."""
+        return load("formats.arrow_sink.to_feather")(  # type: ignore[no-any-return]
+            self,
+            path,
+            compression=compression,
+            batch_rows=batch_rows,
+            shard_rows=shard_rows,
+            shard_bytes=shard_bytes,
+            progress=progress,
+        )
+
+    def to_json(
+        self,
+        path: str | Path,
+        *,
+        compression: str | None = None,
+        shard_rows: int | None = None,
+        shard_bytes: int | str | None = None,
+        progress: bool = False,
+    ) -> list[Path]:
+        """Write all rows of epoch 0 as JSON lines, in one file or a folder of shards; return their paths. See `to_json`."""
+        return load("formats.json_sink.to_json")(  # type: ignore[no-any-return]
+            self, path, compression=compression, shard_rows=shard_rows, shard_bytes=shard_bytes, progress=progress
         )
 
     def to_parquet(

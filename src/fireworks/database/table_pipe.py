@@ -272,9 +272,21 @@ class TablePipe(Source):
         """Query the table for some of its columns; see `DBPipe.select`."""
         return self.query().select(*columns)
 
-    def split(self, *fractions: float, seed: int | None = None, name: str | None = None) -> tuple[Pipe, ...]:
+    def kfold(self, k: int, **how: Any) -> list[tuple[Pipe, Pipe]]:
+        """Make folds of the rows that there are now; see `kfold`. All are of one query."""
+        return self.query().kfold(k, **how)
+
+    def split(self, *sizes: float, **how: Any) -> tuple[Pipe, ...]:
         """Split the rows that there are now; see `split`. All parts are of one query, so that they stay disjoint."""
-        return self.query().split(*fractions, seed=seed, name=name)
+        return self.query().split(*sizes, **how)
+
+    def split_by_hash(self, column: str, *fractions: float, seed: int | None = None) -> tuple[Pipe, ...]:
+        """Split the rows that there are now by a key; see `split_by_hash`. All parts are of one query."""
+        return self.query().split_by_hash(column, *fractions, seed=seed)
+
+    def split_by_time(self, column: str, *fractions: float, at: Any = None, gap: Any = None) -> tuple[Pipe, ...]:
+        """Split the rows that there are now by time; see `split_by_time`. All parts are of one query."""
+        return self.query().split_by_time(column, *fractions, at=at, gap=gap)
 
     @property
     def flow(self) -> Flow:  # not remembered: whoever asks gets rows of their own

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 import weakref
@@ -40,7 +41,7 @@ class Blocks:
 
     Args:
         file: The number of each block's file.
-        start: Where it begins in the file; for some formats the number of the block in its file.
+        start: Where it begins in the file: a byte, or the number of a record batch.
         stop: Where it ends.
         num_rows: How many rows it holds.
         line: The number of its first line, from 1.
@@ -106,8 +107,6 @@ class BlockSource(Source):
 
     reads_in_order: ClassVar[bool] = True
     piece_bytes: ClassVar[int] = _READ_BYTES
-    unit_bytes: ClassVar[int] = 1
-    """Bytes of one unit of a block's ``start`` and ``stop``; 0 where they are no places in a file."""
 
     def __init__(self, files: Files, columns: Sequence[str], *, on_error: str = "raise") -> None:
         super().__init__()
@@ -250,15 +249,15 @@ class BlockSource(Source):
             while (
                 last <= end
                 and blocks.file[last] == blocks.file[first]
-                and self._bytes(first, last + 1) <= piece_bytes
+                and self.bytes_of(first, last + 1) <= piece_bytes
             ):
                 last += 1
-            yield self._piece(first, last), self._bytes(first, last)
+            yield self._piece(first, last), self.bytes_of(first, last)
             first = last
 
-    def _bytes(self, first: int, last: int) -> int:
+    def bytes_of(self, first: int, last: int) -> int:
         """Return about how many bytes the rows of some blocks take, in the file and decoded together."""
-        return 2 * int(self.blocks.stop[last - 1] - self.blocks.start[first]) * self.unit_bytes
+        return 2 * int(self.blocks.stop[last - 1] - self.blocks.start[first])
 
     def scan(self, rows: range, budget: Budget) -> Iterator[Message]:
         """Yield rows that follow each other; threads read and decode ahead within the budget."""
@@ -328,8 +327,12 @@ class BlockSource(Source):
                 yield from ahead
 
     def fingerprint(self) -> str:
-        """Return the SHA-256 of the contents of the files, in their order."""
-        return self.files.fingerprint()
+        """Return a SHA-256 of the contents of the files in their order, and of how they are read."""
+        return hashlib.sha256(f"{self.files.fingerprint()} {self.how()}".encode()).hexdigest()
+
+    def how(self) -> str:
+        """Return as text what besides the files makes the rows what they are."""
+        return f"{type(self).__name__} {self.schema}"
 
     # --- what it does itself --------------------------------------------------------------------------------------
 

@@ -276,17 +276,13 @@ class CsvSource(TextBlockSource):
         except pa.ArrowException as error:
             if self.on_error == "raise":
                 for bad in self._wrong_lengths(piece, data):
-                    raise bad.error(self._place(piece, data, bad.row)) from error
+                    raise bad.error(self.place(piece, data, bad.row)) from error
                 raise FileFormatError(
                     f"{_WHERE}: {self.files.names[piece.file]!r} is no CSV file, or a damaged one: {error}."
                 ) from error
-            starts, stops = self.rows_of_file(piece.file, data)
+            starts, stops = self.rows_of(data, piece.file)
             good = np.setdiff1d(np.arange(len(starts)), [bad.row for bad in self._wrong_lengths(piece, data)])
             return self._table(piece.file, rows_joined(data, starts[good], stops[good]), missing, {})
-
-    def _place(self, piece: Piece, data: bytes, row: int) -> str:
-        start = int(self.rows_of_file(piece.file, data)[0][row])
-        return f"{self.files.names[piece.file]!r}, line {piece.line + line_ends(data[:start])}"
 
     @cached_property
     def schema(self) -> Schema:
@@ -295,35 +291,30 @@ class CsvSource(TextBlockSource):
 
     # --- rows -----------------------------------------------------------------------------------------------------
 
+    def how(self) -> str:
+        """Return as text what besides the files makes the rows what they are."""
+        arguments = (self._separator, self._quote, self._decimal, self._nulls, self._skip_lines, self.encoding)
+        return f"{super().how()} {arguments} {self._heads[0].names}"
+
     def blocks_of_file(self, number: int) -> Iterator[tuple[Block, int]]:
         """Yield the blocks of one file, each with the number of its first line."""
         head, state = self._heads[number], State()
         line = head.line
         block = None
-        for block in blocks_of(self._body(number, head.start), self._rule(number), head.start, state):
+        for block in blocks_of(self.body(number, head.start), self._rule(number), head.start, state):
             yield block, line
             line += block.num_lines
         if state.inside and block is not None:
             if self.on_error == "raise":
                 with self.reader() as reader:
                     data = reader.read(number, block.start, block.stop)
-                start = int(self.rows_of_file(number, data)[0][-1])
+                start = int(self.rows_of(data, number)[0][-1])
                 line += line_ends(data[:start]) - block.num_lines
                 raise _unclosed(f"{self.files.names[number]!r}, line {line}")
             self._unclosed.add(number)
 
-    def _body(self, number: int, start: int) -> Iterator[bytes]:
-        at = 0
-        for chunk in self.reader().chunks(number):
-            yield chunk[max(0, start - at) :]
-            at += len(chunk)
-
-    def rows_of(self, data: bytes) -> tuple[Places, Places]:
-        """Return where each row of a piece of the first file begins and ends."""
-        return self.rows_of_file(0, data)
-
-    def rows_of_file(self, number: int, data: bytes) -> tuple[Places, Places]:
-        """Return where each row of a piece begins and ends."""
+    def rows_of(self, data: bytes, number: int) -> tuple[Places, Places]:
+        """Return where each row of a piece of a file begins and ends."""
         return rows_in(data, self._rule(number))
 
     def _table(self, number: int, data: bytes, columns: Sequence[str], types: dict[str, Any], handler: Any = None) -> Any:
@@ -381,7 +372,7 @@ class CsvSource(TextBlockSource):
     def bad_rows(self, piece: Piece, data: bytes, *, only_first: bool) -> list[Bad]:
         """Return the rows with too many fields, with too few, and with a value that is not of its column's type."""
         found = {bad.row: bad for bad in self._wrong_lengths(piece, data)}
-        starts, stops = self.rows_of_file(piece.file, data)
+        starts, stops = self.rows_of(data, piece.file)
         if piece.file in self._unclosed and self._is_last(piece):
             found[len(starts) - 1] = Bad(len(starts) - 1, "a quotation mark is opened and never closed", _unclosed)
         others = np.setdiff1d(np.arange(len(starts)), list(found))
@@ -415,7 +406,7 @@ class CsvSource(TextBlockSource):
 
         def error(place: str) -> ColumnValueError:
             why = "as schema= says" if kind.is_declared else "the type of the first rows"
-            better = kind.wider(value is None)
+            better = kind.wider(value)
             return ColumnValueError(
                 f"{_WHERE}: {place}: {reason}, {why}; mend the file, pass schema={{{name!r}: {better!r}}}, say, or "
                 "on_error='quarantine'."

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -16,6 +18,7 @@ from fireworks.errors import FileChangedError, FileFormatError, FireworksError
 Stamp = tuple[Any, ...] | None
 
 _HASHED_AT_A_TIME = 2**22
+_SIGNS = "*?["  # of a pattern
 _known_hashes: dict[tuple[str, Stamp], str] = {}
 _hashing = threading.Lock()
 
@@ -26,7 +29,7 @@ class Files:
     Args:
         path: A file; a folder, for all files in it and in its folders that end as they should; a pattern,
             ``"data/part-*.csv"``, in which ``**`` stands for any folders; a URL of these; or a list of these, in its order.
-            Hidden files, and those whose name begins with ``_``, are left out of folders.
+            Hidden files are left out, and of folders also those whose name begins with ``_``.
         where: The function that the user called.
         suffixes: How files in a folder end: ``(".csv", ".csv.gz")``.
 
@@ -51,7 +54,8 @@ class Files:
         self.names: tuple[str, ...] = tuple(name for name, _ in found)
         """The path or URL of each file."""
         self.inside: tuple[str, ...] = tuple(inside for _, inside in found)
-        """The path of each file below the folder that was named, for folders that say something: ``year=2024/part-0.csv``."""
+        """The path of each file below the folder that was named, or below what is fixed of a pattern, for folders that say
+        something: ``year=2024/part-0.csv``."""
         self._stamps: list[Stamp] = [self._stamp(name) for name in self.names]
 
     def __len__(self) -> int:
@@ -73,27 +77,49 @@ class Files:
 
     def _found_here(self, path: Path) -> Iterator[tuple[str, str]]:
         if path.is_dir():
-            try:
-                next(path.iterdir(), None)
-            except PermissionError as error:
-                raise PermissionError(
-                    error.errno, f"{self.where}: the folder {str(path)!r} can't be read: {error.strerror}"
-                ) from error
-            files = [(file, file.relative_to(path)) for file in path.rglob("*") if file.is_file()]
-            some = [(str(file), inside.as_posix()) for file, inside in files if self._counts(inside.as_posix())]
+            files = [(file, file.relative_to(path).as_posix()) for file in self._all_in(path)]
+            some = [(str(file), inside) for file, inside in files if self._counts(inside)]
             yield from self._some(some, f"no file in the folder {str(path)!r} ends in {self._endings()}")
-        elif not path.exists() and any(sign in str(path) for sign in "*?["):
-            found = [file for file in Path(path.anchor).glob(str(path.relative_to(path.anchor))) if file.is_file()]
-            yield from self._some([(str(file), file.name) for file in found], f"no file fits the pattern {str(path)!r}")
+        elif not path.exists() and any(sign in str(path) for sign in _SIGNS):
+            parts = path.parts
+            fixed = next(number for number, part in enumerate(parts) if any(sign in part for sign in _SIGNS))
+            root, pattern = Path(*parts[:fixed]), "/".join(parts[fixed:])
+            pattern += "/*" if pattern.endswith("**") else ""
+            inside = [(file, file.relative_to(root).as_posix()) for file in root.glob(pattern) if file.is_file()]
+            some = [(str(file), name) for file, name in inside if not _is_hidden(name, pattern)]
+            yield from self._some(some, f"no file fits the pattern {str(path)!r}")
         else:
             yield str(path), path.name
+
+    def _all_in(self, folder: Path) -> Iterator[Path]:
+        """Yield the files in a folder and in those below it, links followed; none is left out because it can't be read."""
+
+        def stop(error: OSError) -> None:
+            raise type(error)(
+                error.errno, f"{self.where}: the folder {str(error.filename)!r} can't be read: {error.strerror}"
+            ) from error
+
+        seen: set[str] = set()
+        for root, folders, files in os.walk(folder, onerror=stop, followlinks=True):
+            real = os.path.realpath(root)
+            if real in seen:  # a link to where we are
+                folders.clear()
+                continue
+            seen.add(real)
+            yield from (file for name in files if (file := Path(root, name)).is_file())
 
     def _found_remote(self, url: str) -> Iterator[tuple[str, str]]:
         system, path = self._system(url)
         try:
-            if any(sign in path for sign in "*?["):
-                found = [(system.unstrip_protocol(file), PurePosixPath(file).name) for file in system.glob(path)]
-                yield from self._some(found, f"no file fits the pattern {url!r}")
+            if any(sign in path for sign in _SIGNS):
+                parts = path.split("/")
+                root = "/".join(
+                    parts[: next(n for n, part in enumerate(parts) if any(sign in part for sign in _SIGNS))]
+                )
+                pattern = path[len(root) :].lstrip("/")
+                found = [(file, file[len(root) :].lstrip("/")) for file in system.glob(path) if not system.isdir(file)]
+                some = [(system.unstrip_protocol(file), name) for file, name in found if not _is_hidden(name, pattern)]
+                yield from self._some(some, f"no file fits the pattern {url!r}")
             elif system.isdir(path):
                 root = path.rstrip("/")
                 inside = [(file, file[len(root) :].lstrip("/")) for file in system.find(root)]
@@ -101,12 +127,10 @@ class Files:
                 yield from self._some(some, f"no file in the folder {url!r} ends in {self._endings()}")
             else:
                 yield url, PurePosixPath(path).name
-        except FireworksError:
-            raise
-        except FileNotFoundError as error:
-            if error.errno is None and self.where in str(error):
-                raise
-            raise FileNotFoundError(f"{self.where}: {url!r} can't be read: there is no such file") from error
+        except PermissionError as error:
+            raise PermissionError(
+                error.errno, f"{self.where}: {url!r} can't be read: {error.strerror or error}"
+            ) from error
 
     def _counts(self, inside: str) -> bool:
         parts = PurePosixPath(inside).parts
@@ -164,10 +188,20 @@ class Files:
                 yield file
         except FireworksError:
             raise
-        except broken as error:
-            raise FileFormatError(f"{self.where}: {name!r} is no {kind} file, or a damaged one: {error}.") from error
-        except OSError as error:
-            raise OSError(error.errno, f"{self.where}: {name!r} can't be read: {error.strerror or error}") from error
+        except FileNotFoundError as error:
+            raise FileNotFoundError(
+                errno.ENOENT, f"{self.where}: {name!r} can't be read: there is no such file"
+            ) from error
+        except (*broken, OSError) as error:
+            if isinstance(error, broken) or (broken and isinstance(error, OSError) and error.errno is None):
+                reason = str(error).strip().rstrip(".") or type(error).__name__
+                raise FileFormatError(
+                    f"{self.where}: {name!r} is no {kind} file, or a damaged one: {reason}."
+                ) from error
+            system_error = cast("OSError", error)
+            raise OSError(
+                system_error.errno, f"{self.where}: {name!r} can't be read: {system_error.strerror or error}"
+            ) from error
 
     def require_unchanged(self, number: int) -> None:
         """Raise `FileChangedError` where a file is another one than when the source was made."""
@@ -220,3 +254,10 @@ class Files:
             with _hashing:
                 _known_hashes[key] = known
         return known
+
+
+def _is_hidden(inside: str, pattern: str) -> bool:
+    """Tell whether a path found by a pattern has a hidden part that the pattern doesn't name."""
+    return any(part.startswith(".") for part in PurePosixPath(inside).parts) and not any(
+        part.startswith(".") for part in PurePosixPath(pattern).parts
+    )

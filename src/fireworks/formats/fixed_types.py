@@ -45,16 +45,27 @@ class FixedType:
         """Return the column of that name with this type."""
         return Field(name, self.like.dtype, self.like.shape)
 
-    def wider(self, lacks_value: bool) -> str:
-        """Return a type that more values fit, as a hint."""
-        plain = self.like.type_text
-        if not lacks_value:
-            return "float64" if pa.types.is_integer(self.arrow) else "str"
-        return {"bool": "boolean"}.get(plain, plain.removesuffix(" tensor").replace("int", "Int").replace("u", "U"))
+    def wider(self, value: object) -> str:
+        """Return a type that a value fits, as a hint."""
+        plain = self.like.type_text.removesuffix(" tensor")
+        if value is None:
+            return {"bool": "boolean"}.get(plain, plain.replace("int", "Int").replace("u", "U"))
+        if not pa.types.is_integer(self.arrow) or isinstance(value, (bool, list, dict)):
+            return "str"
+        try:
+            float(value)  # type: ignore[arg-type]
+        except ValueError:
+            return "str"
+        return "float64"
 
 
-def declared(field: Field, *, where: str) -> FixedType:
+def declared(field: Field, *, where: str, nested: bool = False) -> FixedType:
     """Return the type that a user declared for a column.
+
+    Args:
+        field: The column.
+        where: Who asks, for the errors.
+        nested: Whether the format has lists and objects of its own; else they are text, in JSON.
 
     Raises:
         ColumnTypeError: categories whose number nobody knows before the end.
@@ -69,21 +80,27 @@ def declared(field: Field, *, where: str) -> FixedType:
             f"{where}: schema: the categories of column {field.name!r} are not known before the end; name them: "
             "pd.CategoricalDtype(['a', 'b']), or read it as 'str'."
         )
-    return FixedType(_arrow_type(field), field, is_declared=True)
+    return FixedType(_arrow_type(field, nested=nested), field, is_declared=True)
 
 
-def _arrow_type(field: Field) -> Any:
+def _arrow_type(field: Field, *, nested: bool) -> Any:
     dtype: Any = field.dtype
-    if field.shape:
-        return text_type
     if isinstance(dtype, torch.dtype):
-        return _PLAIN.get(dtype_name(dtype), text_type)
+        kind = _PLAIN.get(dtype_name(dtype), pa.float64() if nested and dtype.is_floating_point else text_type)
+        if field.shape and not nested:
+            return text_type
+        for _ in field.shape:
+            kind = pa.list_(kind)
+        return kind
     if isinstance(dtype, np.dtype):
         if dtype.kind == "M":
             return pa.timestamp(np.datetime_data(dtype)[0])
         return _PLAIN.get(dtype.name, text_type)
     if isinstance(dtype, pd.ArrowDtype):
-        return text_type if pa.types.is_nested(dtype.pyarrow_dtype) else dtype.pyarrow_dtype
+        kind = dtype.pyarrow_dtype
+        return text_type if pa.types.is_nested(kind) and not nested else kind
+    if isinstance(dtype, pd.CategoricalDtype) and pd.api.types.is_numeric_dtype(dtype.categories.dtype):
+        return pa.float64() if nested else text_type
     return _PLAIN.get(str(dtype).lower().replace("boolean", "bool"), text_type)
 
 

@@ -87,11 +87,16 @@ class Items:
         try:
             row = self.row(item)
             if isinstance(row, Message):
-                raise TypeError("a message stands between items that are rows")
-            self.message([first, row])
+                return f"TypeError: {self.where}: a message stands between items that are rows"
+            if row.keys() != first.keys() or any(_kind(row[name]) != _kind(value) for name, value in first.items()):
+                self.message([first, row])  # which says what is wrong
         except (TypeError, ValueError) as error:
             return f"{type(error).__name__}: {error}"
         return None
+
+
+def _kind(value: Any) -> object:
+    return (value.shape, value.dtype, value.device) if isinstance(value, torch.Tensor) else None
 
 
 def _value(value: Any) -> Any:

@@ -91,7 +91,9 @@ class GroupReader:
             files.require_unchanged(number)
             if not isinstance(error, BROKEN) and error.errno is not None:  # of the system, not of Arrow
                 name = files.names[number]
-                raise OSError(error.errno, f"{files.where}: {name!r} can't be read: {error.strerror or error}") from error
+                raise OSError(
+                    error.errno, f"{files.where}: {name!r} can't be read: {error.strerror or error}"
+                ) from error
             raise FileFormatError(
                 f"{files.where}: row group {group.number} of {files.names[number]!r} ({group.num_rows} rows) is damaged: "
                 f"{str(error).strip().rstrip('.')}. Write the file again, or set such rows aside: on_error='quarantine'."

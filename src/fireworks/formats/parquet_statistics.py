@@ -40,6 +40,26 @@ def statistics_of(group: Any, schema: Any) -> tuple[dict[str, Ends], set[str]]:
     return ends, may_be_null
 
 
+def stored_bytes_of(group: Any, schema: Any) -> tuple[dict[str, int], set[str]]:
+    """Return the uncompressed bytes of each column of a row group, and the columns that are stored by distinct values.
+
+    Args:
+        group: The footer of the group, as PyArrow has it.
+        schema: The Arrow schema of its columns.
+    """
+    sizes: dict[str, int] = {}
+    coded: set[str] = set()
+    leaf = 0
+    for field in schema:
+        leaves = _num_leaves(field.type)
+        columns = [group.column(number) for number in range(leaf, leaf + leaves)]
+        sizes[field.name] = sum(column.total_uncompressed_size for column in columns)
+        if any(column.has_dictionary_page for column in columns):
+            coded.add(field.name)
+        leaf += leaves
+    return sizes, coded
+
+
 def _num_leaves(kind: Any) -> int:
     """Return how many columns Parquet makes of one of a type."""
     if isinstance(kind, pa.BaseExtensionType):

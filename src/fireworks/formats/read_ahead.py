@@ -122,7 +122,7 @@ class _Work(Generic[Unit, Item]):
             slot = self.slots[number]
             try:
                 for item in self.make(self.units[number]):
-                    if not self._put(slot, number, item):
+                    if not self._put(slot, item):
                         return
             except BaseException as error:  # noqa: BLE001 (it is raised where the unit would have come)
                 slot.error = error
@@ -147,7 +147,7 @@ class _Work(Generic[Unit, Item]):
                 self.changed.wait()
             return None
 
-    def _put(self, slot: _Slot[Item], number: int, item: Item) -> bool:
+    def _put(self, slot: _Slot[Item], item: Item) -> bool:
         """Lay an item ready; wait while enough of its unit is. Return whether to go on."""
         size = self.bytes_of(item)
         with self.changed:

@@ -42,9 +42,7 @@ class SequenceSource(Source):
         {'n': [2], 'word': ['two']}
     """
 
-    def __init__(
-        self, items: Any, columns: str | Sequence[str] | None = None, *, on_error: str = "raise"
-    ) -> None:
+    def __init__(self, items: Any, columns: str | Sequence[str] | None = None, *, on_error: str = "raise") -> None:
         super().__init__()
         self.on_error = _checked(on_error)
         self.random_access = on_error == "raise"
@@ -57,7 +55,7 @@ class SequenceSource(Source):
         if not len(self._items):
             return Message()
         if self.random_access:
-            return self._rows.message(self._asked([0]))[:0]
+            return self._asked([0])[:0]
         first = self._first_good
         return Message() if first is None else self._rows.message([first])[:0]
 
@@ -83,18 +81,19 @@ class SequenceSource(Source):
     def fetch(self, rows: Span) -> Message:
         if not len(rows):
             return self._no_rows[:]
-        items = self._asked(as_positions(rows).tolist())
-        return items if isinstance(items, Message) else self._rows.message(items)
+        return self._asked(as_positions(rows).tolist())
 
-    def _asked(self, rows: list[int]) -> Any:
+    def _asked(self, rows: list[int]) -> Message:
         many = getattr(self._items, "__getitems__", None)
         if many is not None:
             items = many(rows)
-            if not isinstance(items, Message) and len(items) != len(rows):
+            if isinstance(items, Message):
+                return items
+            if len(items) != len(rows):
                 raise ValueError(
                     f"{self.describe()}: __getitems__ was asked for {len(rows)} items and returned {len(items)}."
                 )
-            return items
+            return self._rows.message(items)
         items = []
         for row in rows:
             try:
@@ -102,7 +101,7 @@ class SequenceSource(Source):
             except Exception as error:
                 error.add_note(f"Item {row} of {self.describe()} raised it.")
                 raise
-        return items
+        return self._rows.message(items)
 
     # --- with bad items set aside ---------------------------------------------------------------------------------
 

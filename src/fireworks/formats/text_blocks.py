@@ -13,7 +13,7 @@ from fireworks.core.source import BadRows
 from fireworks.errors import FireworksError
 from fireworks.formats.block_source import Blocks, BlockSource, Piece
 from fireworks.formats.files import Files
-from fireworks.formats.lines import Block, Places, line_ends
+from fireworks.formats.lines import Block, Places, Rule, blocks_of, line_ends
 from fireworks.formats.text_reader import TextReader
 from fireworks.message import Message
 
@@ -62,8 +62,8 @@ class TextBlockSource(BlockSource):
         """Yield the blocks of one file, each with the number of its first line."""
 
     @abstractmethod
-    def rows_of(self, data: bytes) -> tuple[Places, Places]:
-        """Return where each row of a piece begins and ends."""
+    def rows_of(self, data: bytes, number: int) -> tuple[Places, Places]:
+        """Return where each row of a piece of a file begins and ends."""
 
     @abstractmethod
     def understood(self, piece: Piece, data: bytes) -> Message:
@@ -89,6 +89,29 @@ class TextBlockSource(BlockSource):
         """Return the bytes of a piece, in UTF-8."""
         return reader.read(piece.file, piece.start, piece.stop)
 
+    def body(self, number: int, start: int) -> Iterator[bytes]:
+        """Yield a file from a place on, piece by piece."""
+        at = 0
+        for chunk in self.reader().chunks(number):
+            yield chunk[max(0, start - at) :]
+            at += len(chunk)
+
+    def start_of(self, number: int) -> int:
+        """Return where a file begins, behind the mark that says it is in UTF-8."""
+        return len(BOM) if next(self.reader().chunks(number), b"").startswith(BOM) else 0
+
+    def plain_blocks(self, number: int, rule: Rule) -> Iterator[tuple[Block, int]]:
+        """Yield the blocks of a file that is nothing but rows, each with the number of its first line."""
+        start, line = self.start_of(number), 1
+        for block in blocks_of(self.body(number, start), rule, start):
+            yield block, line
+            line += block.num_lines
+
+    def place(self, piece: Piece, data: bytes, row: int) -> str:
+        """Return where a row of a piece is, for errors."""
+        start = int(self.rows_of(data, piece.file)[0][row])
+        return f"{self.files.names[piece.file]!r}, line {piece.line + line_ends(data[:start])}"
+
     def measured(self) -> Blocks:
         """Return where the blocks are."""
         found = [
@@ -111,9 +134,7 @@ class TextBlockSource(BlockSource):
             return self._checked(piece, data)
         except self.puzzled_by as error:
             for bad in self.bad_rows(piece, data, only_first=True):
-                start = int(self.rows_of(data)[0][bad.row])
-                place = f"{self.files.names[piece.file]!r}, line {piece.line + line_ends(data[:start])}"
-                raise bad.error(place) from error
+                raise bad.error(self.place(piece, data, bad.row)) from error
             raise
 
     def _checked(self, piece: Piece, data: bytes) -> Message:
@@ -127,7 +148,7 @@ class TextBlockSource(BlockSource):
             bad = list(self.bad_rows(piece, data, only_first=False))
             if not bad:
                 raise
-        starts, stops = self.rows_of(data)
+        starts, stops = self.rows_of(data, piece.file)
         are_good = np.ones(len(starts), dtype=bool)
         are_good[[one.row for one in bad]] = False
         good = self.understood(

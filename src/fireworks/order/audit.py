@@ -208,7 +208,7 @@ def audit(pipe: Pipe, by: str | None = None, *, epoch: int = 0, batch_rows: int 
         >>> audit(data.shuffle(seed=0).batch(100), by="label").is_uniform
         True
         >>> print(audit(data.batch(100), by="label")["effective batch"].verdict)
-        NOT as in a uniform order: a batch tells of 'label' what 1 rows at random would (p < 1e-300)
+        NOT as in a uniform order: a batch tells of 'label' what 0.998 rows at random would (p < 1e-300)
     """
     epoch = check_count(epoch, at_least=0, where="audit: epoch")
     if pipe.is_batched and batch_rows is not None:

@@ -50,7 +50,7 @@ def split_by_hash(input: Pipe, column: str, *fractions: float, seed: int) -> tup
     Example:
         >>> data = fw.source({"user": ["ann", "bob", "cid", "ann", "dan", "eve"]})
         >>> [part.to_message()["user"].tolist() for part in split_by_hash(data, "user", 0.5, 0.5, seed=0)]
-        [['bob', 'cid'], ['ann', 'ann', 'dan', 'eve']]
+        [['ann', 'ann', 'dan'], ['bob', 'cid', 'eve']]
     """
     _check_fractions(fractions)
     return tuple(HashPart(input, column, fractions, number, seed=seed) for number in range(len(fractions)))

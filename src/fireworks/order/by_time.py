@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, ClassVar, TypeAlias, final
@@ -145,11 +146,8 @@ class TimePart(Chosen):
         return np.flatnonzero(is_in)
 
     def _is_before(self, when: Times, border: Any) -> Any:
-        if self.gap is None:
-            return when.ticks < border
-        gap = _length(self.gap, when)
-        # Reckoned from the border, in numbers that neither wrap around nor round.
-        return when.ticks < (float(border) - gap if when.ticks.dtype.kind == "f" else int(border) - gap)
+        # Reckoned in Python's numbers, which don't wrap around.
+        return when.ticks < (border if self.gap is None else border - _length(self.gap, when))
 
     def _borders(self, when: Times) -> list[Any]:
         if self.at:
@@ -165,12 +163,12 @@ class TimePart(Chosen):
 def _border(ordered: Any, stop: int) -> Any:
     """Return the time from which on rows are in the later part, so that about ``stop`` rows are before it."""
     if stop >= len(ordered):
-        return np.inf
+        return math.inf
     here = ordered[stop]
     first, behind = np.searchsorted(ordered, here, side="left"), np.searchsorted(ordered, here, side="right")
     if stop - first <= behind - stop:
-        return here
-    return ordered[behind] if behind < len(ordered) else np.inf
+        return here.item()
+    return ordered[behind].item() if behind < len(ordered) else math.inf
 
 
 def _moment(value: Any, when: Times) -> Any:
@@ -187,7 +185,7 @@ def _moment(value: Any, when: Times) -> Any:
         raise TypeError(f"{_WHO}: the column holds dates, so at is a date or a text of one; got {value!r:.60}.")
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or value != value:  # noqa: PLR0124 (NaN)
         raise TypeError(f"{_WHO}: the column holds numbers, so at is a number; got {value!r:.60}.")
-    return value
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _length(value: Any, when: Times) -> Any:
@@ -208,7 +206,7 @@ def _length(value: Any, when: Times) -> Any:
         raise TypeError(f"{_WHO}: the column holds numbers, so gap is a number; got {value!r:.60}.")
     if not value >= 0:
         raise ValueError(f"{_WHO}: gap must not be negative; got {value!r:.60}.")
-    return value
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _text(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, cast
@@ -10,7 +11,7 @@ import numpy as np
 
 from fireworks.core.budget import Budget, limit_of
 from fireworks.core.chunk import Chunk, Span, as_positions, groups, join
-from fireworks.core.flow import Base, Flow, read_rows
+from fireworks.core.flow import Base, Flow, Order, read_rows
 from fireworks.core.run import Run
 from fireworks.message.columns import Positions
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 # To hold all rows and bring them into order takes their bytes twice while they are joined, and for each the keys, the
 # positions and two epochs' orders.
 _COPIES, _ORDER_BYTES = 2.2, 40
+_ON_THE_WAY = 8  # so many rows are read on to reach one, rather than looking for it
 _WRONG_BY = 1.25  # an estimate of strings may be
 
 
@@ -38,12 +40,11 @@ def in_order(flow: Flow, span: Span, run: Run, unit: int) -> Iterator[Chunk] | N
     scattering = [number for number, order in enumerate(flow.orders) if order.scatters]
     if not scattering:
         is_long = isinstance(span, range) and len(span) > read_rows(flow.base.row_bytes)
-        located = flow._locate(span, run.epoch) if is_long else None
-        return flow.base.pieces(located, run) if isinstance(located, range) else None
+        return _in_a_row(flow.base, flow._locate(span, run.epoch), run) if is_long else None
     loaded = _loaded(flow.base)
     if loaded is not None:
         return loaded.pieces(flow, span, run, unit)
-    external: External | None = flow.__dict__.get("_external")
+    external = _known(flow, scattering[-1])
     is_wanted = run.how == "next" and (run.is_whole or _is_most(flow, span))
     if not is_wanted and (external is None or not external.has(run.epoch)):
         return None
@@ -52,7 +53,27 @@ def in_order(flow: Flow, span: Span, run: Run, unit: int) -> Iterator[Chunk] | N
         if loaded is not None:
             return loaded.pieces(flow, span, run, unit)
         external = _external(flow, scattering[-1])
-    return external.pieces(flow, span, run, unit)
+    return external.pieces(flow, scattering[-1], span, run, unit)
+
+
+def _in_a_row(base: Base, places: Span, run: Run) -> Iterator[Chunk] | None:
+    """Return the rows at places that increase, by reading on; None where only a few of those on the way are wanted."""
+    if isinstance(places, range):
+        return base.pieces(places, run)
+    first, stop = int(places[0]), int(places[-1]) + 1
+    if stop - first > _ON_THE_WAY * len(places) or not is_increasing(places):
+        return None
+    return _sifted(base.pieces(range(first, stop), run), places - first)
+
+
+def _sifted(chunks: Iterator[Chunk], places: Positions) -> Iterator[Chunk]:
+    start = 0
+    for chunk in chunks:
+        stop = start + len(chunk.rows)
+        here, behind = np.searchsorted(places, [start, stop])
+        if behind > here:
+            yield chunk.take(places[here:behind] - start)
+        start = stop
 
 
 def _is_most(flow: Flow, span: Span) -> bool:
@@ -60,11 +81,26 @@ def _is_most(flow: Flow, span: Span) -> bool:
     return len(span) > max(read_rows(flow.base.row_bytes), flow.num_items() // 8)
 
 
-def _external(flow: Flow, number: int) -> External:
-    from fireworks.order.external import External  # which brings what only large data needs
+# By the order that scatters, and by the base: what is made of them lives as long as both. Pipes that are built anew for each
+# epoch on the same shuffle, as `at_epoch` is, share it.
+_externals: weakref.WeakKeyDictionary[Order, dict[int, External]] = weakref.WeakKeyDictionary()
+_making = threading.Lock()
 
-    made = flow.__dict__["_external"] = External(flow, number)
-    return made
+
+def _known(flow: Flow, number: int) -> External | None:
+    return _externals.get(flow.orders[number], {}).get(id(flow.base))
+
+
+def _external(flow: Flow, number: int) -> External:
+    from fireworks.order.external import External, is_steady  # which bring what only large data needs
+
+    order = flow.orders[number]
+    with _making:
+        known = _externals.setdefault(order, {})
+        if id(flow.base) not in known:
+            before = Flow(flow.base, flow.orders[:number])
+            known[id(flow.base)] = External(before, steady=is_steady(before, order))
+        return known[id(flow.base)]
 
 
 class Loaded:
@@ -114,6 +150,6 @@ def _load(base: Base, run: Run) -> Loaded | None:
     return loaded
 
 
-def is_in_order(places: Positions) -> bool:
-    """Tell whether no place stands behind a higher one."""
-    return bool((np.diff(places) >= 0).all())
+def is_increasing(places: Positions) -> bool:
+    """Tell whether each place is higher than the one before."""
+    return bool((places[1:] > places[:-1]).all())

@@ -14,6 +14,8 @@ from fireworks.order.measures import Measure, effective_batch
 
 _MOST_CLASSES = 1000
 """Ints of more different values are measured by their mean."""
+_NO_INT = int(np.iinfo(np.int64).min)
+"""Stands for a missing int."""
 
 
 class Labels:
@@ -47,81 +49,83 @@ class Labels:
         """
         if not len(column):
             return
-        values = self._plain(column)
-        kind = values.dtype.kind if isinstance(values, np.ndarray) else "O"
-        if kind in "iub":
-            self._parts.append(values.astype(np.int64))
-        elif kind in "fmM":
-            numbers = values.astype(np.int64).astype(np.float64) if kind in "mM" else values.astype(np.float64)
-            bad = np.flatnonzero(np.isnat(values) if kind in "mM" else ~np.isfinite(numbers))
-            if len(bad):
-                raise ColumnValueError(
-                    f"audit: {self.name!r} must hold finite numbers; row {rows[bad[0]]} of the source has {values[bad[0]]}. "
-                    "Filter such rows, or name another column."
-                )
-            self._parts.append(numbers)
-        else:
-            self._parts.append(self._numbered(values))
-
-    def _plain(self, column: Column) -> Any:
-        """Return numbers and times as an array of NumPy, anything else as it is."""
-        if isinstance(column, torch.Tensor):
-            if column.dim() > 1 or column.is_complex():
-                raise ColumnTypeError(
-                    f"audit: a row of {self.name!r} must have one value; got a tensor of {str(column.dtype)[6:]} with shape "
-                    f"{tuple(column.shape[1:])} per row. Name another column, or add one with map."
-                )
-            column = column.detach().cpu()
-            return column.float().numpy() if column.dtype == torch.bfloat16 else column.numpy()
-        if isinstance(column, np.ndarray):
-            return column
-        series = pd.Series(column)
-        types = pd.api.types
-        if types.is_bool_dtype(series.dtype) or series.isna().any():
-            is_number = types.is_float_dtype(series.dtype) or types.is_datetime64_any_dtype(series.dtype)
-            return (
-                series.to_numpy(np.float64, na_value=np.nan)
-                if is_number and types.is_float_dtype(series.dtype)
-                else column
+        values = _as_numbers(self.name, column)
+        if values is None:
+            self._parts.append(self._numbered(column))
+            return
+        if values.dtype.kind == "f" and len(bad := np.flatnonzero(~np.isfinite(values))):
+            raise ColumnValueError(
+                f"audit: {self.name!r} must hold finite numbers; row {rows[bad[0]]} of the source has {values[bad[0]]}. "
+                "Filter such rows, or name another column."
             )
-        if types.is_numeric_dtype(series.dtype):
-            return series.to_numpy(np.float64 if types.is_float_dtype(series.dtype) else np.int64)
-        if types.is_datetime64_any_dtype(series.dtype):
-            return series.astype("int64").to_numpy().astype(np.float64)
-        return column
+        self._parts.append(values)
 
     def _numbered(self, values: Any) -> np.ndarray[Any, Any]:
         """Return the class of each value, the same in every batch; missing ones are a class of their own."""
         try:
             codes, different = pd.factorize(values, use_na_sentinel=True)
-            known = np.array([self._codes.setdefault(value, len(self._codes)) for value in different], dtype=np.int32)
-        except TypeError as error:
+            known = [self._codes.setdefault(value, len(self._codes)) for value in different]
+        except (TypeError, ValueError, NotImplementedError) as error:
             raise ColumnTypeError(
-                f"audit: a row of {self.name!r} must have one value, a text or a number; got {type(values[0]).__name__}. "
+                f"audit: a row of {self.name!r} must have one value, a text or a number; the first has {values[0]!r:.60}. "
                 "Name another column, or add one with map."
             ) from error
-        missing = codes < 0
-        if missing.any():
-            known = np.append(known, np.int32(self._codes.setdefault(_MISSING, len(self._codes))))
-        return known[codes]  # -1 is the last, which is the one for missing values
+        if (codes < 0).any():
+            known.append(self._codes.setdefault(None, len(self._codes)))  # the last, which is what -1 takes
+        return np.array(known, dtype=np.int32)[codes]
 
     def effective_batch(self, sizes: Positions) -> Measure | None:
-        """Measure the batches of these sizes by the values that were gathered."""
-        values = (
-            np.concatenate([np.empty(0, dtype=np.int32), *self._parts]) if self._parts else np.empty(0, dtype=np.int32)
-        )
-        if not len(values):
+        """Measure the batches of these sizes by the values that were gathered.
+
+        Raises:
+            ColumnValueError: there are too many ints for classes, and some are missing.
+        """
+        if not self._parts:
             return None
+        values = np.concatenate(self._parts)
         if values.dtype == np.int64:
             codes, different = pd.factorize(values)
-            values = codes.astype(np.int64) if len(different) <= _MOST_CLASSES else values.astype(np.float64)
-        elif values.dtype.kind == "i":
-            values = values.astype(np.int64)
+            if len(different) <= _MOST_CLASSES:
+                values = codes
+            elif _NO_INT in different:
+                raise ColumnValueError(
+                    f"audit: {self.name!r} has more than {_MOST_CLASSES:,} different ints, so their mean is measured, and some "
+                    "are missing. Filter such rows, or name another column."
+                )
+            else:
+                values = values.astype(np.float64)
+        values = values if values.dtype.kind == "f" else values.astype(np.int64)
         return effective_batch(f"effective batch by {self.name}", values, sizes, of=repr(self.name))
 
 
-class _Missing:
-    """What a missing label is."""
+def _as_numbers(name: str, column: Column) -> np.ndarray[Any, Any] | None:
+    """Return ints as int64, floats and times as float64, and None for what has classes alone.
+
+    What a column is depends on its type and never on its values, so that all batches agree.
+    """
+    if isinstance(column, torch.Tensor):
+        if column.dim() > 1 or column.is_complex():
+            raise ColumnTypeError(
+                f"audit: a row of {name!r} must have one value; got {str(column.dtype).removeprefix('torch.')} of shape "
+                f"{tuple(column.shape[1:])}. Name another column, or add one with map."
+            )
+        wide = torch.float64 if column.is_floating_point() else torch.int64
+        return column.detach().to("cpu", wide, copy=True).numpy()
+    series, types = pd.Series(column), pd.api.types
+    missing = series.isna().to_numpy()
+    if types.is_bool_dtype(series.dtype) or types.is_integer_dtype(series.dtype):
+        return np.where(missing, _NO_INT, series.fillna(0).to_numpy(np.int64))
+    if types.is_float_dtype(series.dtype):
+        return series.to_numpy(np.float64, na_value=np.nan, copy=True)
+    if _is_time(series):
+        numbers = np.full(len(series), np.nan)
+        numbers[~missing] = series[~missing].astype("int64").to_numpy(np.float64)
+        return numbers
+    return None
 
 
-_MISSING = _Missing()
+def _is_time(series: pd.Series[Any]) -> bool:
+    """Tell whether values are points in time or spans of it; dates are classes."""
+    types = pd.api.types
+    kinds = types.is_datetime64_any_dtype(series.dtype) or types.is_timedelta64_dtype(series.dtype)
+    return bool(kinds) and not (isinstance(series.dtype, pd.ArrowDtype) and "date" in str(series.dtype.pyarrow_dtype))

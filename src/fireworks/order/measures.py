@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -129,9 +129,8 @@ def effective_batch(name: str, classes: Positions | Values, sizes: Positions, *,
     count, num_batches = len(classes), len(sizes)
     if num_batches < 2 or count < 4 or num_batches == count:
         return None
-    between, total, squares, fourth = (
-        _of_numbers(classes, sizes) if classes.dtype.kind == "f" else _of_classes(classes, sizes)
-    )
+    sums = _of_numbers if classes.dtype.kind == "f" else _of_classes
+    between, total, squares, fourth = sums(cast("Any", classes), sizes)
     trace, diagonal = num_batches - 1, float((sizes * (1 / sizes - 1 / count) ** 2).sum())
     mean = trace * total / (count - 1)
     variance = _variance(count, (trace, trace, diagonal), (total, squares, fourth))

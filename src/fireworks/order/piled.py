@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -11,7 +11,7 @@ from fireworks.core.chunk import Chunk
 from fireworks.message import Message
 from fireworks.message.columns import Positions
 from fireworks.order.keys import Keys
-from fireworks.order.scatter import pile_of, sorted_by
+from fireworks.order.scatter import Scatter, pile_of, sorted_by
 from fireworks.spill.piles import Piles, PileWriter
 from fireworks.spill.scratch import Scratch
 
@@ -90,7 +90,7 @@ class Piled:
 
     def read(self, number: int, buffers: Buffers | None) -> Iterator[Chunk]:
         """Yield the rows of one pile in the order of the epoch: in one chunk, or several where the pile is too large."""
-        if self._is_too_large(number):
+        if self.is_too_large(number):
             below = self._shared_out(number)
             try:
                 for pile in range(len(below.starts)):
@@ -104,7 +104,8 @@ class Piled:
             )
             yield Chunk(message, extras[_ROW])
 
-    def _is_too_large(self, number: int) -> bool:
+    def is_too_large(self, number: int) -> bool:
+        """Tell whether a pile is shared out again before it is read."""
         layout = self._layout
         return bool(
             self._piles.bytes_of(number) > layout.pile_bytes
@@ -115,6 +116,11 @@ class Piled:
     def _shared_out(self, number: int) -> Piled:
         layout = self._layout.below(self._piles.bytes_of(number))
         return pile_up(self.raw(number), layout, Scratch(self._scratch.user), first=int(self.starts[number]))
+
+    def all_raw(self) -> Iterator[Keyed]:
+        """Yield all rows as they were written, some at a time, pile by pile."""
+        for number in range(len(self.starts)):
+            yield from self.raw(number)
 
     def raw(self, number: int) -> Iterator[Keyed]:
         """Yield the rows of one pile as they were written, some at a time."""
@@ -127,38 +133,76 @@ class Piled:
         self._scratch.close()
 
 
-def pile_up(rows: Iterator[Keyed], layout: Layout, scratch: Scratch, *, first: int = 0) -> Piled:
-    """Write rows to piles by the bits of their keys.
+class PileUp:
+    """Rows on their way into piles, by the bits of their keys.
 
     Args:
-        rows: All rows; those with equal keys in the order of their places, unless the layout has places.
         layout: How.
         scratch: A folder of its own, removed with the piles.
         first: The position of the first row of all in the order.
-
-    Raises:
-        DiskSpaceError: the disk is full; nothing is left.
-        ColumnTypeError: a column can't be written.
     """
-    writer: PileWriter | None = None
-    kinds = {_KEY: np.dtype(np.uint64), _ROW: np.dtype(np.int64)}
-    if layout.has_places:
-        kinds[_PLACE] = np.dtype(np.int64)
+
+    def __init__(self, layout: Layout, scratch: Scratch, *, first: int = 0) -> None:
+        self._layout, self._scratch, self._first = layout, scratch, first
+        self._kinds = {_KEY: np.dtype(np.uint64), _ROW: np.dtype(np.int64)}
+        if layout.has_places:
+            self._kinds[_PLACE] = np.dtype(np.int64)
+        self._writer: PileWriter | None = None
+
+    def add(self, some: Keyed) -> None:
+        """Write rows; those with equal keys come in the order of their places, unless the layout has places.
+
+        Raises:
+            DiskSpaceError: the disk is full; nothing is left.
+            ColumnTypeError: a column can't be written.
+        """
+        layout = self._layout
+        if self._writer is None:
+            self._writer = self._begun(some.message[:0], 1 << layout.bits)
+        extras = {_KEY: some.words, _ROW: some.rows}
+        if layout.has_places:
+            extras[_PLACE] = some.places
+        self._writer.write(some.message, pile_of(some.words, layout.skip, layout.bits), extras)
+
+    def _begun(self, no_rows: Message, num_piles: int) -> PileWriter:
+        scratch, write_bytes = self._scratch, self._layout.write_bytes
+        return PileWriter(
+            no_rows, num_piles, scratch.path, extras=self._kinds, write_bytes=write_bytes, user=scratch.user
+        )
+
+    def finish(self) -> Piled:
+        """Return the piles."""
+        writer = self._begun(Message(), 1) if self._writer is None else self._writer
+        return Piled(writer.finish(), self._scratch, self._layout, self._first)
+
+    def close(self) -> None:
+        """Remove what was written, where it will not be finished."""
+        if self._writer is not None:
+            self._writer.close()
+        self._scratch.close()
+
+
+def pile_up(rows: Iterable[Keyed], layout: Layout, scratch: Scratch, *, first: int = 0) -> Piled:
+    """Write all rows to piles; see `PileUp`."""
+    made = PileUp(layout, scratch, first=first)
     try:
         for some in rows:
-            if writer is None:
-                writer = PileWriter(
-                    some.message[:0], 1 << layout.bits, scratch.path, extras=kinds, write_bytes=layout.write_bytes
-                )
-            extras = {_KEY: some.words, _ROW: some.rows}
-            if layout.has_places:
-                extras[_PLACE] = some.places
-            writer.write(some.message, pile_of(some.words, layout.skip, layout.bits), extras)
-        if writer is None:
-            writer = PileWriter(Message(), 1, scratch.path, extras=kinds, write_bytes=layout.write_bytes)
-        return Piled(writer.finish(), scratch, layout, first)
+            made.add(some)
+        return made.finish()
     except BaseException:
-        if writer is not None:
-            writer.close()
-        scratch.close()
+        made.close()
         raise
+
+
+def keyed(chunk: Chunk, scatter: Scatter, start: int) -> Keyed:
+    """Return the rows of a chunk with their keys.
+
+    Args:
+        chunk: Rows of the input.
+        scatter: Says where they go.
+        start: The place of the first.
+    """
+    which, words = scatter.of(start, start + len(chunk.rows))
+    if which is None:
+        return Keyed(chunk.message, chunk.rows, np.arange(start, start + len(chunk.rows), dtype=np.int64), words)
+    return Keyed(chunk.message.take(which), chunk.rows[which], which + start, words)

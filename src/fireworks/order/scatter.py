@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import mmap
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fireworks.message.columns import Positions
 from fireworks.order.keys import Keys, keys, permutation
+
+_KEYS_AT_A_TIME = 2**18
 
 
 class Scatter(ABC):
@@ -27,10 +33,6 @@ class Scatter(ABC):
             And the keys, as many.
         """
 
-    def at(self, places: Positions) -> Keys:
-        """Return the keys of the rows at some places, each of which is meant once."""
-        raise NotImplementedError
-
 
 class KeyScatter(Scatter):
     """A shuffle: the keys are words of a Philox stream; see `fireworks.order.keys.keys`.
@@ -46,6 +48,22 @@ class KeyScatter(Scatter):
 
     def of(self, start: int, stop: int) -> tuple[None, Keys]:
         return None, keys(*self._key, start, stop)
+
+    @contextmanager
+    def kept(self, count: int, path: Path) -> Iterator[Keys]:
+        """Give the keys of all places, to be had in any order; they lie in a file, not in memory.
+
+        Args:
+            count: How many places there are.
+            path: Of the file, which is removed afterwards.
+        """
+        with path.open("w+b") as file:
+            for start in range(0, count, _KEYS_AT_A_TIME):
+                file.write(memoryview(keys(*self._key, start, min(start + _KEYS_AT_A_TIME, count))).cast("B"))
+            file.flush()
+            path.unlink()
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if count else b""
+        yield np.frombuffer(mapped, dtype=np.uint64)
 
 
 class PlaceScatter(Scatter):

@@ -108,9 +108,9 @@ def _move(is_up: Any, remainder: _Table, path: list[int], over: Positions) -> No
 def groups_to_parts(sizes: Positions, wanted: Sequence[int], keys: Keys) -> Positions:
     """Return the part of each group, at random, so that parts come near their sizes whichever way the groups are sized.
 
-    The groups take their turn by size, the largest first, equal ones by key. Each goes to one of the parts that have room
-    for it, with a chance in proportion to the room; where none has, to that with the most room. Where only as many groups
-    are left as parts are empty, it goes to an empty one. So a part is off by less than its last group, and whether a group
+    The groups take their turn by size, the largest first, equal ones as they are numbered. Each goes to one of the parts
+    that have room for it, by its key, with a chance in proportion to the room; where none has, to that with the most room.
+    Where only as many groups are left as parts are empty, it goes to an empty one. So a part is off by less than its last group, and whether a group
     is large or small says little of where it goes.
 
     Args:
@@ -125,7 +125,7 @@ def groups_to_parts(sizes: Positions, wanted: Sequence[int], keys: Keys) -> Posi
         >>> groups_to_parts(np.array([4, 3, 2, 1]), [5, 5], np.arange(4, dtype=np.uint64)).tolist()
         [0, 1, 1, 0]
     """
-    order = np.lexsort((keys, -sizes)).tolist()
+    order = np.argsort(-sizes, kind="stable").tolist()
     room = list(wanted)
     empty = {part for part, size in enumerate(wanted) if size}
     # The upper 53 bits of the key say where between 0 and 1 the draw falls; in whole numbers, so that nothing is rounded.

@@ -11,15 +11,15 @@ from fireworks.core.chunk import Chunk, groups, join
 from fireworks.core.cursor import Cursor, State
 from fireworks.core.run import Run
 from fireworks.message import Message
-from fireworks.order.external import handed_out, keyed
-from fireworks.order.piled import Keyed, Layout, Piled, pile_up
+from fireworks.order.handing_out import handed_out
+from fireworks.order.piled import Keyed, Layout, Piled, keyed, pile_up
 from fireworks.order.scatter import Scatter, sorted_by
 from fireworks.spill.scratch import Scratch
 
 _READ_ROWS = 16 * 1024
 _COPIES, _ORDER_BYTES = 2.2, 40
 # Nobody knows how much will come; a pile that becomes too large is shared out again.
-_EXPECTED = 256
+_EXPECTED = 64
 
 
 class ShuffledCursor(Cursor):

@@ -66,7 +66,7 @@ def split(
         >>> [part.to_message()["user"].tolist() for part in split(data, 0.5, 0.5, seed=0, group="user")]
         [[3, 3, 3], [1, 1, 2]]
         >>> [part.to_message()["label"].tolist() for part in split(data, 2, 2, seed=0, stratify="label")]
-        [['a', 'b'], ['b', 'a']]
+        [['a', 'b'], ['a', 'b']]
     """
     _check_sizes(sizes)
     return tuple(
@@ -81,9 +81,9 @@ def _are_counts(sizes: Sequence[float]) -> bool:
 def _check_sizes(sizes: Sequence[float]) -> None:
     if any(isinstance(size, (str, Sequence)) for size in sizes):
         raise ValueError(f"split: write the fractions one by one, split(0.8, 0.2, seed=0); got {sizes!r:.60}.")
-    wrong = next((size for size in sizes if isinstance(size, bool) or not isinstance(size, (int, float, np.number))), None)
-    if wrong is not None:
-        raise TypeError(f"split: a size is a fraction or a count; got {wrong!r:.60} of type {type(wrong).__name__}.")
+    for size in sizes:
+        if isinstance(size, bool) or not isinstance(size, (int, float, np.number)):
+            raise TypeError(f"split: a size is a fraction or a count; got {size!r:.60} of type {type(size).__name__}.")
     if _are_counts(sizes):
         if min(sizes) < 1:
             raise ValueError(f"split: counts are at least 1 each; got {list(sizes)}. Fractions have a point: 1.0.")

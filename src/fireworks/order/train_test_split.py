@@ -9,7 +9,6 @@ import numpy as np
 from fireworks.core.pipe import Pipe
 from fireworks.order.chosen import require_same_order
 from fireworks.order.shares import as_written
-from fireworks.order.split import split
 
 _WHO = "train_test_split"
 _QUARTER = 0.25
@@ -71,10 +70,11 @@ def train_test_split(
             raise ValueError(
                 f"{_WHO}: a seed is needed, so that the result can be had again; pass random_state=0, say, or shuffle=False."
             )
-        train, test = split(pipe, num_train, num_test, seed=chosen, stratify=stratify)
+        train, test = pipe.split(num_train, num_test, seed=chosen, stratify=stratify)
         return train, test
     if stratify is not None:
         raise ValueError(f"{_WHO}: stratify={stratify!r:.60} draws from each class, so it needs shuffle=True.")
+    pipe = pipe if pipe.flow is pipe.flow else pipe.skip(0)  # a live table has other rows for whoever asks
     return pipe.slice(0, num_train), pipe.slice(num_train, num_train + num_test)
 
 

@@ -84,7 +84,7 @@ class NotedCodec(Codec):
         columns = [self._back(array, note) for array, note in arrays_of(rows, first)] or [self._empty]
         array_type: Any = type(columns[0])
         whole = columns[0] if len(columns) == 1 else array_type._concat_same_type(columns)
-        return cast("Column", whole if rows.order is None else whole.take(rows.order))
+        return cast("Column", whole if rows.order is None else cast("Any", whole).take(rows.order))
 
     def _back(self, array: pa.Array, note: dict[str, Any] | None) -> Column:
         return column_of_array(pa.chunked_array([array]), note or {}, name=self.name)
@@ -105,9 +105,11 @@ def blobs_of(array: pa.Array, form: _Form, scatter: Scatter) -> Plane:
 
 def arrays_of(rows: PileRows, plane: int) -> list[tuple[pa.Array, dict[str, Any] | None]]:
     """Return the arrays of a pile, write by write, with their notes."""
+    data, ends = rows.raw_bytes(plane)
+    if rows.order is None:
+        data = data.copy()  # what Arrow makes of it shares its memory
     found = []
-    for place, form in zip(rows.all_slices(), rows.forms(plane), strict=True):
-        data, _ = rows.raw_bytes(plane, range(place, place + 1), keep=True)
-        table = pa.ipc.open_stream(pa.py_buffer(data)).read_all()
+    for start, stop, form in zip([0, *ends], ends, rows.forms(plane), strict=False):
+        table = pa.ipc.open_stream(pa.py_buffer(data[start:stop])).read_all()
         found.append((one_array(table.column(0)), form.note))
     return found

@@ -49,7 +49,8 @@ class CategoriesCodec(Codec):
             self._dtype = pd.CategoricalDtype(old, ordered=False)
         # one place more, at the end, for the code -1 of what is missing
         places = np.append(old.get_indexer(new), -1)
-        return places.astype(np.min_scalar_type(-len(old) - 1))[column.codes]
+        narrow: Array = places.astype(np.min_scalar_type(-len(old) - 1))
+        return np.take(narrow, column.codes, mode="wrap")
 
     def planes(self, pieces: Sequence[Array], scatter: Scatter) -> list[Plane]:
         return [scatter.numbers(self.name, pieces)]
@@ -60,6 +61,8 @@ class CategoriesCodec(Codec):
 
 
 def _same(one: pd.CategoricalDtype, other: pd.CategoricalDtype) -> bool:
-    return one.ordered == other.ordered and one.categories.equals(other.categories) and (
-        one.categories.dtype == other.categories.dtype
+    return (
+        one.ordered == other.ordered
+        and one.categories.equals(other.categories)
+        and (one.categories.dtype == other.categories.dtype)
     )

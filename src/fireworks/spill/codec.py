@@ -55,7 +55,7 @@ class Codec(ABC):
     def piece(self, column: Column) -> Any:
         """Return what stands for the column of one message until it is scattered."""
 
-    def joins(self, first: Any, second: Any) -> bool:
+    def joins(self, first: Any, second: Any) -> bool:  # noqa: ARG002 (most pieces do)
         """Whether two pieces can be scattered together."""
         return True
 

@@ -61,7 +61,9 @@ def _array_of(tensor: torch.Tensor) -> Array:
     """Return the memory of a tensor as an array whose first dimension counts the rows."""
     tensor = tensor.resolve_conj().resolve_neg().contiguous()
     if not tensor.numel():
-        return np.empty((len(tensor), 0) if math.prod(tensor.shape[1:]) == 0 else (0, *_shape(tensor)), _carrier(tensor))
+        return np.empty(
+            (len(tensor), 0) if math.prod(tensor.shape[1:]) == 0 else (0, *_shape(tensor)), _carrier(tensor)
+        )
     if tensor.itemsize > 8:
         return torch.view_as_real(tensor).numpy()
     return tensor.view(_CARRIERS[tensor.itemsize]).numpy()
@@ -184,13 +186,18 @@ def is_fixed(kind: pa.DataType) -> bool:
     types = pa.types
     if types.is_boolean(kind):
         return True
-    if types.is_nested(kind) or types.is_dictionary(kind) or isinstance(kind, pa.BaseExtensionType) or types.is_null(kind):
+    if (
+        types.is_nested(kind)
+        or types.is_dictionary(kind)
+        or isinstance(kind, pa.BaseExtensionType)
+        or types.is_null(kind)
+    ):
         return False
     try:
         width = kind.bit_width
     except ValueError:
         return False
-    return width > 0 and width % 8 == 0
+    return bool(width > 0 and width % 8 == 0)
 
 
 class ArrowCodec(Codec):
@@ -204,7 +211,9 @@ class ArrowCodec(Codec):
         self._kind = cast("pd.ArrowDtype", self.field.dtype).pyarrow_dtype
         self._is_bool = pa.types.is_boolean(self._kind)
         width = 1 if self._is_bool else self._kind.bit_width // 8
-        self._unit, self._rest = (np.dtype(f"u{width}"), ()) if width in self._UNSIGNED else (np.dtype("u1"), (width,))
+        is_number = width in self._UNSIGNED
+        self._unit: np.dtype[Any] = np.dtype(f"u{width}" if is_number else "u1")
+        self._rest = () if is_number else (width,)
 
     def piece(self, column: Column) -> tuple[Array, Array | None]:
         self.require_alike(column)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -20,8 +20,11 @@ Array: TypeAlias = "np.ndarray[Any, Any]"
 Room: TypeAlias = "Callable[[Hashable, tuple[int, ...], Any], Array]"
 """Gives memory for a result by key, shape and type."""
 
-_T = TypeVar("_T")
 _NOTHING = memoryview(b"")
+_ALL = slice(None)
+_ALIGNED = 64
+_CACHED_BYTES = 2**21
+_TOGETHER_BYTES = 2**20  # planes that are read together: fewer calls, and still in the processor's cache
 
 
 class Plane(NamedTuple):
@@ -50,7 +53,8 @@ class Warm:
             kept = self._kept[key] = np.empty(num_bytes + num_bytes // 16 + 64, dtype=np.uint8)
         if not num_bytes:
             return np.empty(shape, dtype=dtype)
-        return kept[:num_bytes].view(dtype).reshape(shape)
+        view: Array = kept[:num_bytes].view(dtype)
+        return view.reshape(shape)
 
 
 class Scatter:
@@ -68,21 +72,32 @@ class Scatter:
         self.cuts: Positions = np.concatenate([[0], np.cumsum(self.counts)])
         self._warm = warm
 
-    def numbers(self, key: Hashable, parts: Sequence[Array | None], *, is_sorted: bool = False) -> Plane:
-        """Return a plane of fixed width from its parts, one after the other; a part of None is all zeros.
-
-        Where all are None, nothing is stored.
-        """
-        known = [part for part in parts if part is not None]
-        if not known:
+    def numbers(self, key: Hashable, parts: Sequence[Array]) -> Plane:
+        """Return a plane of fixed width from its parts, one after the other; without parts, nothing is stored."""
+        if not parts:
             return self.nothing()
-        whole = known[0] if len(parts) == 1 else self._joined(key, parts, known)
-        width = math.prod(whole.shape[1:]) * whole.dtype.itemsize
-        if width and not is_sorted:
-            out = self._warm.array((key, "scattered"), whole.shape, whole.dtype)
-            np.take(whole, self.order, axis=0, out=out, mode="clip")
-            whole = out
-        return Plane(bytes_of(whole), self.cuts * width, whole.dtype, width)
+        whole = self._in_cache(parts)
+        if not whole.nbytes:
+            return self.sorted(whole)
+        out = self._warm.array(key, whole.shape, whole.dtype)
+        np.take(whole, self.order, axis=0, out=out, mode="clip")
+        return self.sorted(out)
+
+    def sorted(self, values: Array) -> Plane:
+        """Return a plane of fixed width whose rows are sorted by pile already."""
+        width = math.prod(values.shape[1:]) * values.dtype.itemsize
+        return Plane(bytes_of(values), self.cuts * width, values.dtype, width)
+
+    def _in_cache(self, parts: Sequence[Array]) -> Array:
+        """Return the parts in one piece; a copy even of one, where that brings it into the processor's cache.
+
+        A gather reads here and there, and waits for the memory each time; a copy reads straight on.
+        """
+        if len(parts) == 1 and parts[0].nbytes > _CACHED_BYTES:
+            return parts[0]
+        dtype = parts[0].dtype if len(parts) == 1 else np.result_type(*parts)
+        out = self._warm.array("joined", (len(self.order), *parts[0].shape[1:]), dtype)
+        return np.concatenate(parts, out=out)
 
     def bytes(self, data: Array, cuts: Positions, form: Any) -> Plane:
         """Return a plane of bytes that are sorted by pile already."""
@@ -91,15 +106,6 @@ class Scatter:
     def nothing(self) -> Plane:
         """Return a plane that is left out."""
         return Plane(_NOTHING, np.zeros(len(self.cuts), dtype=np.int64), None, 0)
-
-    def _joined(self, key: Hashable, parts: Sequence[Array | None], known: Sequence[Array]) -> Array:
-        dtype, rest = known[0].dtype, known[0].shape[1:]
-        if any(part.dtype != dtype for part in known):
-            dtype = np.result_type(*known)
-        if any(part is None for part in parts):
-            raise AssertionError("a part that is left out has to say how many rows it has")
-        out = self._warm.array((key, "joined"), (len(self.order), *rest), dtype)
-        return np.concatenate(known, out=out)
 
 
 class Segment(NamedTuple):
@@ -116,51 +122,98 @@ class Segment(NamedTuple):
     lengths: dict[int, Positions]
     """By plane without a fixed width: its bytes in each pile."""
 
-    def sizes(self, number: int) -> list[int]:
-        """Return the bytes of each plane in one pile."""
-        rows = int(self.counts[number])
-        return [
-            int(self.lengths[plane][number]) if width is None else rows * width
-            for plane, width in enumerate(self.widths)
-        ]
+
+class Directory:
+    """Where everything lies: all segments of a writer, as arrays.
+
+    Args:
+        segments: In the order of writing.
+        num_piles: How many piles.
+        num_planes: How many planes each segment has.
+    """
+
+    def __init__(self, segments: Sequence[Segment], num_piles: int, num_planes: int) -> None:
+        shape = (len(segments), num_piles)
+        self.counts: Positions = np.array([part.counts for part in segments], dtype=np.int64).reshape(shape)
+        self._offsets = np.array([part.offsets for part in segments], dtype=np.int64).reshape(shape)
+        widths = [[width or 0 for width in part.widths] for part in segments]
+        self._widths = np.array(widths, dtype=np.int64).reshape(len(segments), num_planes)
+        nothing = np.zeros(num_piles, dtype=np.int64)
+        self._lengths = {
+            plane: np.array([part.lengths.get(plane, nothing) for part in segments])
+            for plane in sorted({plane for part in segments for plane in part.lengths})
+        }
+        self.forms = [[part.forms[plane] for part in segments] for plane in range(num_planes)]
+
+    def sizes(self, number: int) -> list[tuple[int, int]]:
+        """Return the segments that a pile has rows in, each with its bytes."""
+        which, _, _, sizes = self.of_pile(number)
+        return list(zip(which.tolist(), sizes.sum(axis=1).tolist(), strict=True))
+
+    def of_pile(
+        self, number: int, segments: Sequence[int] | None = None
+    ) -> tuple[Positions, Positions, Positions, Positions]:
+        """Return which segments a pile has rows in, how many, where they begin, and the bytes of each one's planes.
+
+        Args:
+            number: Which pile.
+            segments: Of which segments; None for all.
+
+        Shapes:
+            three of ``(segments,)``, one of ``(segments, planes)``.
+        """
+        which = np.flatnonzero(self.counts[:, number]) if segments is None else np.array(segments)
+        counts = self.counts[which, number]
+        sizes = self._widths[which] * counts[:, None]
+        for plane, lengths in self._lengths.items():
+            sizes[:, plane] += lengths[which, number]
+        return which, counts, self._offsets[which, number], sizes
 
 
-class _Slice(NamedTuple):
-    """What one segment has for one pile."""
+class _Loaded(NamedTuple):
+    """Neighbouring planes that have been read: each in one piece, its slices end to end."""
 
-    start: int
-    """Its first row in the pile."""
-    rows: int
-    forms: list[Any]
-    offsets: list[int]
-    """In the file, by plane, and the end."""
+    data: Array
+    starts: list[list[int]]
+    """By plane: where each slice begins in the data, and behind the last where it ends."""
 
 
 class PileRows:
-    """The rows of one pile while they are read; gives each column's planes in one piece.
+    """The rows of one pile while they are read; gives each plane in one piece.
+
+    Planes are read together as long as they are small, into memory that is used again.
 
     Args:
         files: Where they are.
         descriptor: Of the pile's file, open for as long as this lives.
         number: The pile.
-        segments: All of the writer.
+        directory: What lies where.
+        segments: The neighbouring segments to read; None for all.
         warm: Memory for what is read and not kept.
         room: Gives memory for what is kept.
     """
 
     def __init__(
-        self, files: PileFiles, descriptor: int, number: int, segments: Sequence[Segment], warm: Warm, room: Room
+        self,
+        files: PileFiles,
+        descriptor: int,
+        number: int,
+        directory: Directory,
+        segments: Sequence[int] | None,
+        warm: Warm,
+        room: Room,
     ) -> None:
         self._files, self._descriptor, self._number = files, descriptor, number
-        self._slices: list[_Slice] = []
-        rows = 0
-        for segment in segments:
-            if count := int(segment.counts[number]):
-                ends = np.cumsum([int(segment.offsets[number]), *segment.sizes(number)])
-                self._slices.append(_Slice(rows, count, segment.forms, ends.tolist()))
-                rows += count
-        self.stored_rows = rows
+        which, counts, offsets, self._sizes = directory.of_pile(number, segments)
+        self._forms, self._which = directory.forms, which.tolist()
+        self._counts: list[int] = counts.tolist()
+        before = np.cumsum(self._sizes, axis=1) - self._sizes
+        self._offsets: Positions = offsets[:, None] + before
+        self._totals: list[int] = self._sizes.sum(axis=0).tolist()
+        self._loaded: dict[int, _Loaded] = {}
+        self.stored_rows = int(counts.sum())
         self.order: Positions | None = None
+        self.num_slices = len(counts)
         self._warm, self.room = warm, room
 
     @property
@@ -168,30 +221,22 @@ class PileRows:
         """How many rows come out."""
         return self.stored_rows if self.order is None else len(self.order)
 
-    def runs(self, plane: int, alike: Callable[[Any], _T]) -> Iterator[tuple[_T, range]]:
-        """Yield stretches of slices whose forms of a plane come to the same, and what that is."""
-        start = 0
-        kinds = [alike(piece.forms[plane]) for piece in self._slices]
-        for place in range(1, len(kinds) + 1):
-            if place == len(kinds) or kinds[place] != kinds[start]:
-                yield kinds[start], range(start, place)
-                start = place
-
-    def all_slices(self) -> range:
-        """Return the numbers of all slices."""
-        return range(len(self._slices))
-
-    def rows_in(self, slices: range) -> int:
-        """Return the rows of a stretch of slices."""
-        return sum(self._slices[place].rows for place in slices)
-
     def forms(self, plane: int) -> list[Any]:
         """Return the forms of a plane, slice by slice."""
-        return [piece.forms[plane] for piece in self._slices]
+        forms = self._forms[plane]
+        return [forms[place] for place in self._which]
 
     def is_left_out(self, plane: int) -> bool:
         """Whether no slice has a plane."""
         return all(form is None for form in self.forms(plane))
+
+    def runs(self, plane: int) -> Iterator[tuple[bool, slice]]:
+        """Yield stretches of slices that all have a plane, or all lack it, and which of the two."""
+        start, kinds = 0, [form is not None for form in self.forms(plane)]
+        for place in range(1, len(kinds) + 1):
+            if place == len(kinds) or kinds[place] != kinds[start]:
+                yield kinds[start], slice(start, place)
+                start = place
 
     def numbers(self, plane: int, rest: tuple[int, ...] = (), *, empty: Any = np.uint8) -> Array:
         """Return a plane of fixed width in the order that was asked for, in memory for results.
@@ -201,66 +246,81 @@ class PileRows:
             rest: The shape of a row.
             empty: The type where no slice has the plane.
         """
-        dtype = self._common(plane, self.all_slices(), empty)
-        out = self.room(plane, (self.num_rows, *rest), dtype)
+        return self.taken(plane, self.raw_numbers(plane, rest=rest, empty=empty))
+
+    def taken(self, key: Hashable, raw: Array) -> Array:
+        """Return numbers as they lie in the pile in the order that was asked for, in memory for results."""
+        out = self.room(key, (self.num_rows, *raw.shape[1:]), raw.dtype)
         if self.order is None:
-            self._read_numbers(plane, self.all_slices(), out)
+            out[...] = raw
         elif out.nbytes:
-            raw = self._warm.array("raw", (self.stored_rows, *rest), dtype)
-            self._read_numbers(plane, self.all_slices(), raw)
             np.take(raw, self.order, axis=0, out=out, mode="clip")
         return out
 
-    def raw_numbers(self, plane: int, slices: range, key: Hashable = "raw") -> Array:
-        """Return one number per row of some slices as they lie there, in memory that the next call with the key takes."""
-        out = self._warm.array(key, (self.rows_in(slices),), self._common(plane, slices, np.uint8))
-        self._read_numbers(plane, slices, out)
+    def raw_numbers(
+        self, plane: int, part: slice = _ALL, *, rest: tuple[int, ...] = (), empty: Any = np.uint8
+    ) -> Array:
+        """Return a plane of some slices as it lies there, in memory that the next call may take."""
+        forms, counts = self.forms(plane)[part], self._counts[part]
+        kinds = set(forms)
+        if len(kinds) == 1 and None not in kinds:
+            data, _ = self.raw_bytes(plane, part)
+            return (
+                data.view(forms[0]).reshape(sum(counts), *rest)
+                if len(data)
+                else np.empty((sum(counts), *rest), forms[0])
+            )
+        kinds.discard(None)
+        out = self._warm.array("mixed", (sum(counts), *rest), np.result_type(*kinds) if kinds else np.dtype(empty))
+        row = 0
+        for place, (form, count) in enumerate(zip(forms, counts, strict=True), start=part.start or 0):
+            out[row : row + count] = (
+                0
+                if form is None
+                else self.raw_bytes(plane, slice(place, place + 1))[0].view(form).reshape(count, *rest)
+            )
+            row += count
         return out
 
-    def raw_bytes(self, plane: int, slices: range, *, keep: bool) -> tuple[Array, list[int]]:
-        """Return the bytes of a plane in some slices, end to end, and the number of each slice's.
+    def raw_bytes(self, plane: int, part: slice = _ALL) -> tuple[Array, list[int]]:
+        """Return the bytes of a plane of some slices, in memory that the next call may take, and where each slice ends."""
+        if plane not in self._loaded:
+            self._load(plane)
+        loaded = self._loaded[plane]
+        starts = loaded.starts[plane][part.start or 0 : None if part.stop is None else part.stop + 1]
+        return loaded.data[starts[0] : starts[-1]], [stop - starts[0] for stop in starts[1:]]
 
-        Args:
-            plane: Which.
-            slices: Which.
-            keep: Whether they are part of a result; else the next call takes the memory.
-        """
-        lengths = [self._slices[place].offsets[plane + 1] - self._slices[place].offsets[plane] for place in slices]
-        total = sum(lengths)
-        out = np.empty(total, dtype=np.uint8) if keep else self._warm.array("bytes", (total,), np.uint8)
-        view, start = bytes_of(out), 0
-        for place, length in zip(slices, lengths, strict=True):
-            self._fill([view[start : start + length]], self._slices[place].offsets[plane])
-            start += length
-        return out, lengths
+    def _load(self, first: int) -> None:
+        """Read a plane, and those behind it as long as all of them are small."""
+        self._loaded = {}
+        last, total = first + 1, self._totals[first]
+        while last < len(self._totals) and total + self._totals[last] <= _TOGETHER_BYTES:
+            total += self._totals[last]
+            last += 1
+        starts, end = [], 0
+        for plane in range(first, last):
+            cuts = np.concatenate([[end], end + np.cumsum(self._sizes[:, plane])])
+            starts.append(cuts.tolist())
+            end = -(-int(cuts[-1]) // _ALIGNED) * _ALIGNED
+        data = self._warm.array("raw", (end,), np.uint8)
+        self._read(data, starts, first, last)
+        loaded = _Loaded(data, [[]] * first + starts)
+        self._loaded = dict.fromkeys(range(first, last), loaded)
 
-    def _common(self, plane: int, slices: range, empty: Any) -> Any:
-        forms = {self._slices[place].forms[plane] for place in slices} - {None}
-        if len(forms) == 1:
-            return next(iter(forms))
-        return np.result_type(*forms) if forms else np.dtype(empty)
-
-    def _read_numbers(self, plane: int, slices: range, out: Array) -> None:
-        if not out.nbytes:
-            return
-        view, width, row = bytes_of(out), out.nbytes // len(out), 0
-        for place in slices:
-            piece = self._slices[place]
-            form, stop = piece.forms[plane], row + piece.rows
-            if form is None:
-                out[row:stop] = 0
-            elif form == out.dtype:
-                self._fill([view[row * width : stop * width]], piece.offsets[plane])
-            else:
-                narrow = self._warm.array("narrow", (piece.rows, *out.shape[1:]), form)
-                self._fill([bytes_of(narrow)], piece.offsets[plane])
-                out[row:stop] = narrow
-            row = stop
-
-    def _fill(self, pieces: list[memoryview], offset: int) -> None:
-        self._files.fill(self._number, self._descriptor, pieces, offset)
+    def _read(self, data: Array, starts: list[list[int]], first: int, last: int) -> None:
+        view = bytes_of(data)
+        whole = first == 0 and last == len(self._totals)  # then the slices too lie one after the other
+        pieces: list[memoryview] = []
+        offsets = self._offsets[:, first].tolist()
+        for place, offset in enumerate(offsets):
+            pieces += [view[cuts[place] : cuts[place + 1]] for cuts in starts if cuts[place] < cuts[place + 1]]
+            if not whole:
+                self._files.fill(self._number, self._descriptor, pieces, offset)
+                pieces = []
+        if pieces:
+            self._files.fill(self._number, self._descriptor, pieces, offsets[0])
 
 
 def bytes_of(array: Array) -> memoryview:
     """Return the memory of an array without gaps."""
-    return memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8)) if array.nbytes else _NOTHING
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data if array.nbytes else _NOTHING

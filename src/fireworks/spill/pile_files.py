@@ -118,9 +118,7 @@ class PileFiles:
         Raises:
             FileFormatError: the file ends before.
         """
-        if len(pieces) == 1 and os.preadv(descriptor, pieces, offset) == len(pieces[0]):
-            return  # as it is but for signals and files that were cut
-        left = [piece for piece in pieces if len(piece)]
+        left = list(pieces)
         while left:
             count = os.preadv(descriptor, left[:_IOV_MAX], offset)
             if not count:

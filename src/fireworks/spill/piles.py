@@ -16,7 +16,7 @@ from fireworks.errors import ColumnLengthError, SchemaMismatchError
 from fireworks.message import Message
 from fireworks.message.columns import Positions
 from fireworks.spill.codec import Codec, codec_of
-from fireworks.spill.layout import Array, PileRows, Plane, Scatter, Segment, Warm
+from fireworks.spill.layout import Array, Directory, PileRows, Plane, Scatter, Segment, Warm
 from fireworks.spill.pile_files import PileFiles
 
 _MOST_PILES = 2**16
@@ -132,10 +132,8 @@ class PileWriter:
                 f"{self._user}: the rows have columns {message.columns}; those before, or the schema, have "
                 f"{list(self._codecs)}."
             )
-        is_known = isinstance(piles, np.ndarray) and piles.ndim == 1 and piles.dtype in (np.uint8, np.uint16)
-        if not is_known:
-            kind = f"{piles.dtype} of shape {piles.shape}" if isinstance(piles, np.ndarray) else type(piles).__name__
-            raise TypeError(f"PileWriter: piles must be one uint8 or uint16 per row; got {kind}.")
+        if getattr(piles, "ndim", None) != 1 or piles.dtype not in (np.uint8, np.uint16):
+            raise TypeError(f"PileWriter: piles must be an array of one uint8 or uint16 per row; got {_text(piles)}.")
         if self._codecs and len(piles) != len(message):
             raise ColumnLengthError(f"PileWriter: the message has {len(message)} rows, piles has {len(piles)}.")
         if len(piles) and piles.max() >= self.num_piles:
@@ -145,8 +143,7 @@ class PileWriter:
         for name, dtype in self._extras.items():
             if extras[name].shape != piles.shape or extras[name].dtype != dtype:
                 raise ValueError(
-                    f"PileWriter: extras[{name!r}] must be {dtype} of shape {piles.shape}; got {extras[name].dtype} of "
-                    f"shape {extras[name].shape}."
+                    f"PileWriter: extras[{name!r}] must be {dtype} of shape {piles.shape}; got {_text(extras[name])}."
                 )
         return [extras[name] for name in self._extras]
 
@@ -243,8 +240,10 @@ class Piles:
         extras: Sequence[tuple[str, Any]],
         num_piles: int,
     ) -> None:
-        self._files, self._segments, self._codecs, self._extras = files, segments, codecs, extras
-        self.counts: Positions = sum((part.counts for part in segments), np.zeros(num_piles, dtype=np.int64))
+        self._files, self._codecs, self._extras = files, codecs, extras
+        num_planes = len(extras) + sum(codec.num_planes for codec in codecs.values())
+        self._directory = Directory(segments, num_piles, num_planes)
+        self.counts: Positions = self._directory.counts.sum(axis=0)
         """Rows of each pile."""
         self._capacity = int(self.counts.max())
         self._owner = object()
@@ -274,16 +273,17 @@ class Piles:
 
         Raises:
             FileFormatError: the file is not as it was when it was written.
+            TypeError: the order is no array of positions.
             ValueError: the pile was discarded, or all are closed; or the order names rows that are not there.
         """
-        return self._read(number, order, buffers, self._segments)
+        return self._read(number, order, buffers, None)
 
     def _read(
         self,
         number: int,
         order: Callable[[Mapping[str, Array]], Positions] | None,
         buffers: Buffers | None,
-        segments: Sequence[Segment],
+        segments: Sequence[int] | None,
     ) -> tuple[Message, dict[str, Array]]:
         if not 0 <= number < len(self.counts):
             raise IndexError(f"Piles: there are {len(self.counts)} piles, from 0; got {number}.")
@@ -293,10 +293,12 @@ class Piles:
             warm = self._warm.pop() if self._warm else Warm()
         try:
             if not self._files.sizes[number]:
-                return self._rows(PileRows(self._files, -1, number, segments, warm, self._room(buffers)), order)
+                return self._rows(
+                    PileRows(self._files, -1, number, self._directory, segments, warm, self._room(buffers)), order
+                )
             with self._files.reading(number) as descriptor:
                 self._files.expect(descriptor, number)
-                rows = PileRows(self._files, descriptor, number, segments, warm, self._room(buffers))
+                rows = PileRows(self._files, descriptor, number, self._directory, segments, warm, self._room(buffers))
                 return self._rows(rows, order)
         finally:
             with self._lock:
@@ -317,16 +319,14 @@ class Piles:
             FileFormatError: the file is not as it was when it was written.
             ValueError: the pile was discarded, or all are closed.
         """
-        some: list[Segment] = []
+        some: list[int] = []
         num_bytes = 0
-        for segment in self._segments:
-            size = sum(segment.sizes(number))
+        for segment, size in self._directory.sizes(number):
             if some and num_bytes + size > max_bytes:
                 yield self._read(number, None, None, some)
                 some, num_bytes = [], 0
-            if segment.counts[number]:
-                some.append(segment)
-                num_bytes += size
+            some.append(segment)
+            num_bytes += size
         if some:
             yield self._read(number, None, None, some)
 
@@ -336,7 +336,7 @@ class Piles:
         extras = {name: rows.numbers(plane, empty=dtype) for plane, (name, dtype) in enumerate(self._extras)}
         if order is not None:
             rows.order = _checked_order(order(extras), rows.stored_rows)
-            extras = {name: _taken(rows, ("ordered", name), values) for name, values in extras.items()}
+            extras = {name: rows.taken(("ordered", name), values) for name, values in extras.items()}
         columns, plane = {}, len(extras)
         for name, codec in self._codecs.items():
             columns[name] = codec.column(rows, plane)
@@ -372,18 +372,15 @@ class Piles:
         self.close()
 
 
+def _text(array: Any) -> str:
+    return f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
+
+
 def _checked_order(positions: Positions, num_rows: int) -> Positions:
-    if not isinstance(positions, np.ndarray) or positions.ndim != 1 or positions.dtype.kind not in "iu":
-        raise ValueError(f"Piles: an order is an array of positions; got {positions!r:.60}.")
+    if getattr(positions, "ndim", None) != 1 or positions.dtype.kind not in "iu":
+        raise TypeError(f"Piles: an order is an array of positions; got {_text(positions)}.")
     if len(positions) and (positions.min() < 0 or positions.max() >= num_rows):
         raise ValueError(
             f"Piles: the pile has {num_rows} rows; the order asks for rows {positions.min()} to {positions.max()}."
         )
     return positions.astype(np.int64, copy=False)
-
-
-def _taken(rows: PileRows, key: Hashable, values: Array) -> Array:
-    out = rows.room(key, (rows.num_rows,), values.dtype)
-    if len(out):
-        np.take(values, rows.order, out=out, mode="clip")  # type: ignore[arg-type]
-    return out

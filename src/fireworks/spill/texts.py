@@ -41,7 +41,11 @@ class TextCodec(Codec):
         super().__init__(name, empty, user)
         dtype: Any = self.field.dtype
         self._kind = dtype.pyarrow_dtype if isinstance(dtype, pd.ArrowDtype) else pa.large_string()
-        is_bytes = pa.types.is_binary(self._kind) or pa.types.is_large_binary(self._kind) or pa.types.is_binary_view(self._kind)
+        is_bytes = (
+            pa.types.is_binary(self._kind)
+            or pa.types.is_large_binary(self._kind)
+            or pa.types.is_binary_view(self._kind)
+        )
         self._large = pa.large_binary() if is_bytes else pa.large_string()
         self._codes: dict[Any, int] = {}
         self._values = pa.array([], self._large)
@@ -82,7 +86,8 @@ class TextCodec(Codec):
         # one place more, at the end, for the index -1 of what is missing
         places = np.array([*(self._codes[value] for value in values), -1])
         indices = encoded.indices.fill_null(-1).to_numpy()
-        return places.astype(np.min_scalar_type(-len(self._codes) - 1))[indices]
+        narrow: Array = places.astype(np.min_scalar_type(-len(self._codes) - 1))
+        return np.take(narrow, indices, mode="wrap")
 
     def _plain(self, array: pa.Array, scatter: Scatter) -> list[Plane]:
         taken = array.take(pa.array(scatter.order))
@@ -93,7 +98,7 @@ class TextCodec(Codec):
             lengths[taken.is_null().to_numpy(zero_copy_only=False)] = -1
         cuts = offsets[scatter.cuts]
         return [
-            scatter.numbers((self.name, 1), [lengths], is_sorted=True),
+            scatter.sorted(lengths),
             scatter.bytes(data[cuts[0] : cuts[-1]], cuts - cuts[0], "bytes"),
         ]
 
@@ -102,10 +107,8 @@ class TextCodec(Codec):
             array = self._decoded(rows.numbers(first))
         else:
             parts = [
-                self._decoded(rows.raw_numbers(first, slices).copy())
-                if has_codes
-                else self._read(rows, first, slices, keep=rows.order is None)
-                for has_codes, slices in rows.runs(first, lambda form: form is not None)
+                self._decoded(rows.raw_numbers(first, part)) if has_codes else self._read(rows, first, part)
+                for has_codes, part in rows.runs(first)
             ]
             array = pa.concat_arrays(parts) if parts else pa.array([], self._large)
             if rows.order is not None:
@@ -116,9 +119,11 @@ class TextCodec(Codec):
         missing = codes < 0
         return self._values.take(pa.array(codes, mask=missing) if missing.any() else pa.array(codes))
 
-    def _read(self, rows: PileRows, first: int, slices: range, *, keep: bool) -> pa.Array:
-        lengths = rows.raw_numbers(first + 1, slices, "lengths").astype(np.int64)
-        data, _ = rows.raw_bytes(first + 2, slices, keep=True)
+    def _read(self, rows: PileRows, first: int, part: slice) -> pa.Array:
+        lengths = rows.raw_numbers(first + 1, part).astype(np.int64)  # a copy, since the bytes may take its memory
+        data, _ = rows.raw_bytes(first + 2, part)
+        if rows.order is None or part != slice(0, rows.num_slices):
+            data = data.copy()  # it will be part of the result, or wait for other parts
         missing = lengths < 0
         valid = None
         if missing.any():

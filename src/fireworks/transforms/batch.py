@@ -79,6 +79,11 @@ class _Batches(Barrier):
             sizes[-1] = self.flow.num_items() - (len(sizes) - 1) * self._num_rows
         return sizes
 
+    def bounds(self, numbers: Positions) -> tuple[Positions, Positions]:
+        """Return where batches begin and end among the rows of the flow, for whoever wants a part of each alone."""
+        starts = numbers * self._num_rows
+        return starts, np.minimum(starts + self._num_rows, self.flow.num_items())
+
     def num_rows(self, span: Span, epoch: int) -> int:  # noqa: ARG002
         return len(batched_positions(span, self._num_rows, self.flow.num_items()))
 

@@ -1,0 +1,138 @@
+"""Piles as a stream of rows: the next ones are read in threads while one is handed out."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
+
+import torch
+
+from fireworks.core.budget import bytes_of
+from fireworks.core.chunk import Chunk
+from fireworks.core.run import Run
+from fireworks.order.piled import Piled
+
+_MOST_READERS = 2
+
+
+class Preparing(Protocol):
+    """Work for later, done in steps while there is nothing else to do."""
+
+    def step(self) -> bool:
+        """Do some of it; return whether there is more."""
+
+
+def handed_out(piled: Piled, places: range, run: Run, size: int, preparing: Preparing | None = None) -> Iterator[Chunk]:
+    """Yield the rows at positions of an order that follow each other.
+
+    Args:
+        piled: The order.
+        places: Positions, at least one.
+        run: The pass.
+        size: At most so many rows come at once, and pieces begin at multiples of it where they can.
+        preparing: What the threads do while the consumer is busy.
+    """
+    first, last = piled.pile_at(places.start), piled.pile_at(places.stop - 1)
+    at = int(piled.starts[first])
+    reader = Reader(piled, run, preparing)
+    try:
+        for chunk in reader.chunks(range(first, last + 1)):
+            start, stop = max(places.start - at, 0), min(places.stop - at, len(chunk.rows))
+            while start < stop:
+                end = min(start + size - (at + start - places.start) % size, stop)
+                yield chunk.cut(start, end)
+                start = end
+            at += len(chunk.rows)
+    finally:
+        reader.close()
+
+
+class Reader:
+    """Reads piles ahead.
+
+    Args:
+        piled: The piles.
+        run: The pass; what lies ready is counted in its budget.
+        preparing: What the threads do while nothing is to be read.
+    """
+
+    def __init__(self, piled: Piled, run: Run, preparing: Preparing | None) -> None:
+        self._piled, self._run, self._preparing = piled, run, preparing
+        self._count = min(_MOST_READERS, torch.get_num_threads())
+        self._threads = ThreadPoolExecutor(self._count, thread_name_prefix="fireworks piles")
+        self._waiting: deque[tuple[int, Future[Chunk | None] | None]] = deque()
+        self._lock = threading.Lock()
+        self._to_read = 0
+        self._is_closed = False
+        self._held = 0
+
+    def chunks(self, numbers: range) -> Iterator[Chunk]:
+        """Yield the rows of some piles, in chunks of one pile, or less where a pile is too large."""
+        rest = iter(numbers)
+        while True:
+            while len(self._waiting) < self._count and (number := next(rest, None)) is not None:
+                self._begin(number)
+            if not self._waiting:
+                return
+            number, future = self._waiting.popleft()
+            if future is None:
+                yield from self._piled.read(number, self._run.buffers)
+                continue
+            chunk = future.result()
+            del future
+            if (number := next(rest, None)) is not None:
+                self._begin(number)
+            self._hold(0 if chunk is None else bytes_of(chunk))
+            if chunk is not None:
+                yield chunk
+            del chunk
+
+    def _begin(self, number: int) -> None:
+        if self._piled.is_too_large(number):  # which is shared out when it is its turn
+            self._waiting.append((number, None))
+            return
+        with self._lock:
+            self._to_read += 1
+        self._waiting.append((number, self._threads.submit(self._read, number)))
+
+    def _read(self, number: int) -> Chunk | None:
+        try:
+            return next(iter(self._piled.read(number, self._run.buffers)), None)
+        finally:
+            with self._lock:
+                self._to_read -= 1
+                is_idle = not self._to_read
+            if is_idle:
+                self._prepare_later()
+
+    def _prepare_later(self) -> None:
+        if self._preparing is not None and not self._is_closed:
+            with contextlib.suppress(RuntimeError):  # it was closed just now
+                self._threads.submit(self._prepare)
+
+    def _prepare(self) -> None:
+        if self._is_closed or self._to_read or self._preparing is None:
+            return
+        try:
+            if self._preparing.step():
+                self._prepare_later()
+        except Exception:  # noqa: BLE001 (whoever needs it meets the error again, or does without)
+            self._preparing = None
+
+    def _hold(self, num_bytes: int) -> None:
+        self._run.budget.take(num_bytes - self._held)
+        self._held = num_bytes
+
+    def close(self) -> None:
+        """Stop reading, and wait for the threads."""
+        self._is_closed = True
+        self._hold(0)
+        for _, future in self._waiting:
+            if future is not None:
+                future.cancel()
+        self._waiting.clear()
+        self._threads.shutdown(wait=True, cancel_futures=True)
