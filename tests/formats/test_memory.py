@@ -48,7 +48,7 @@ class TestTablesOfOtherLibraries:
         table = pa.table(frame)
         records = np.array([(1, 2.0), (3, 4.0)], dtype=[("a", "i4"), ("b", "f8")])
         assert fw.source(records).to_message() == fw.Message(records)
-        tables = [table, table.to_batches()[0], pl.from_pandas(frame), duckdb.sql("SELECT * FROM table")]
+        tables = [table, table.to_batches()[0], pl.from_pandas(frame), duckdb.sql("SELECT * FROM frame")]
         for other in tables:
             assert fw.source(other).to_message()["n"].tolist() == [1, 2]
             assert fw.source(other).known_columns == ["n", "word"]

@@ -1,11 +1,15 @@
 """Objects with a length, datasets, and functions that return rows, as sources."""
 
+import warnings
+from typing import NamedTuple
+
+import numpy as np
 import pytest
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
 import fireworks as fw
-from fireworks.errors import SchemaMismatchError
+from fireworks.errors import ColumnTypeError, NoRandomAccessError, QuarantineWarning, SchemaMismatchError
 from fireworks.formats.items import Items
 from pipelines import counting, numbers
 
@@ -22,6 +26,223 @@ class Digits(Dataset):
     def __getitem__(self, row):
         self.asked.append(row)
         return {"image": torch.full((2, 2), float(row)), "n": row}
+
+
+class Pair(NamedTuple):
+    a: int
+    b: str
+
+
+class Many(Dataset):
+    """A torch dataset that is asked for many items at once, and counts the calls."""
+
+    def __init__(self, num_rows=23):
+        self.num_rows, self.calls = num_rows, []
+
+    def __len__(self):
+        return self.num_rows
+
+    def __getitem__(self, row):
+        raise AssertionError("asked for one")
+
+    def __getitems__(self, rows):
+        self.calls.append(rows)
+        return [(torch.tensor([row, row]), row) for row in rows]
+
+
+class Counting(IterableDataset):
+    def __iter__(self):
+        return ((np.array([n, -n]), n) for n in range(23))
+
+
+class Spotty(Dataset):
+    """Items of which some raise, and some are no rows."""
+
+    def __len__(self):
+        return 23
+
+    def __getitem__(self, row):
+        if row in {0, 7}:
+            raise ZeroDivisionError(f"no item {row}")
+        return {3: 5, 11: {"m": 1}, 12: {"n": torch.zeros(2)}}.get(row, {"n": row})
+
+
+class SpottyRows:
+    def __call__(self):
+        return ({0: None, 3: 5, 11: {"m": 1}, 12: {"n": torch.zeros(2)}}.get(row, {"n": row}) for row in range(23))
+
+
+class TestSequenceSource(fw.testing.PipeContract):
+    @pytest.fixture(params=["rows", "many", "batched", "shuffled", "quarantine"])
+    def make_pipe(self, request):
+        if request.param == "quarantine":
+            return lambda: fw.source([{"n": n} for n in range(9)], on_error="quarantine")
+        if request.param == "many":
+            return lambda: fw.source(Many(), columns=["x", "n"])
+
+        def make():
+            data = fw.source([(np.array([n, -n]), n) for n in range(23)], columns=["x", "n"])
+            if request.param == "batched":
+                return data.batch(4)
+            return data.shuffle(seed=0) if request.param == "shuffled" else data
+
+        return make
+
+
+class TestIterableSource(fw.testing.PipeContract):
+    @pytest.fixture(params=["rows", "torch", "batched"])
+    def make_pipe(self, request):
+        if request.param == "torch":
+            return lambda: fw.source(Counting(), columns=["x", "n"])
+        return lambda: counting() if request.param == "rows" else counting().batch(4)
+
+
+class TestTuples:
+    def test_parts_are_columns_by_their_place_or_by_name(self):
+        items = [(torch.zeros(2), 1), (torch.ones(2), 2)]
+        assert fw.source(items).to_message().to_dict() == {"0": [[0.0, 0.0], [1.0, 1.0]], "1": [1, 2]}
+        assert fw.source(items, columns=["x", "label"]).known_columns == ["x", "label"]
+        assert fw.source(TensorDataset(torch.arange(4.0), torch.arange(4)))[[3, 1]].to_dict() == {
+            "0": [3.0, 1.0],
+            "1": [3, 1],
+        }
+        assert fw.source(lambda: iter(items), columns=("x", "label")).to_message()["label"].tolist() == [1, 2]
+
+    def test_named_parts_keep_their_names(self):
+        assert fw.source([Pair(1, "x"), Pair(2, "y")]).to_message().to_dict() == {"a": [1, 2], "b": ["x", "y"]}
+
+    def test_arrays_become_tensors(self):
+        array = np.arange(3)
+        array.flags.writeable = False
+        pipe = fw.source([(array, 0)] * 2)
+        assert pipe.to_message()["0"].tolist() == [[0, 1, 2]] * 2
+
+    def test_single_values_take_one_name(self):
+        assert fw.source([torch.zeros(2), torch.ones(2)], columns="x").to_message()["x"].shape == (2, 2)
+        assert fw.source([np.zeros(2)] * 3, columns="x").to_message()["x"].shape == (3, 2)
+        assert fw.source(["a", "b"], columns="word")[1].to_dict() == {"word": ["b"]}
+        assert fw.source(range(5), columns="n")[[4, 0]].to_dict() == {"n": [4, 0]}
+        assert fw.source(lambda: "abc", columns="letter").to_message()["letter"].tolist() == ["a", "b", "c"]
+
+    def test_as_many_names_as_parts(self):
+        with pytest.raises(
+            SchemaMismatchError, match=r"source: columns names 3 parts, \['a', 'b', 'c'\], and an item has 2"
+        ):
+            fw.source([(1, 2)], columns=["a", "b", "c"])
+        with pytest.raises(SchemaMismatchError, match=r"\['0', '1'\] came first, then \['0'\], 1 rows later"):
+            fw.source([(1, 2), (3,)]).to_message()
+
+    def test_names_that_make_no_sense(self):
+        with pytest.raises(
+            ValueError, match=r"source: columns must be different names, at least one; got \['a', 'a'\]"
+        ):
+            fw.source([(1, 2)], columns=["a", "a"])
+        with pytest.raises(ValueError, match="at least one; got \\[\\]"):
+            fw.source([(1, 2)], columns=[])
+        with pytest.raises(TypeError, match="source: columns is a name or a list of names; got 5"):
+            fw.source([(1, 2)], columns=5)
+        with pytest.raises(ColumnTypeError, match="column names are text"):
+            fw.source([(1, 2)], columns=[1, 2])
+        with pytest.raises(ValueError, match="source: on_error must be 'raise' or 'quarantine'; got 'skip'"):
+            fw.source([(1, 2)], on_error="skip")
+
+
+class TestManyAtOnce:
+    def test_one_call_per_fetch(self):
+        items = Many()
+        pipe = fw.source(items, columns=["x", "n"])
+        items.calls.clear()
+        assert pipe[[20, 3, 3]].to_dict() == {"x": [[20, 20], [3, 3], [3, 3]], "n": [20, 3, 3]}
+        assert items.calls == [[20, 3, 3]]
+        assert numbers(pipe) == list(range(23))
+
+    def test_another_number_of_items_is_an_error(self):
+        items = Many()
+        pipe = fw.source(items)
+        items.__class__ = type("Fewer", (Many,), {"__getitems__": lambda self, rows: [(1, 2)]})
+        with pytest.raises(ValueError, match="__getitems__ was asked for 2 items and returned 1"):
+            pipe[[1, 2]]
+
+    def test_a_pipe_as_a_dataset_gives_messages(self):
+        dataset = fw.source({"n": list(range(5))}).as_dataset()
+        assert fw.source(dataset)[[4, 1]].to_dict() == {"n": [4, 1]}
+
+
+class TestErrorsInItems:
+    def test_the_item_is_named(self):
+        class Fails(Digits):
+            def __getitem__(self, row):
+                if row == 5:
+                    raise ZeroDivisionError("five")
+                return super().__getitem__(row)
+
+        with pytest.raises(ZeroDivisionError, match="five") as caught:
+            fw.source(Fails(9)).to_message()
+        assert "Item 5 of Sequence(Fails of 9 rows) raised it." in caught.value.__notes__
+
+    @pytest.mark.parametrize("make", [Spotty, SpottyRows])
+    def test_bad_items_are_set_aside_with_their_rows_and_reasons(self, make):
+        bad = {Spotty: [0, 3, 7, 11, 12], SpottyRows: [0, 3, 11, 12]}[make]
+        pipe = fw.source(make(), on_error="quarantine")
+        with pytest.warns(QuarantineWarning, match=rf"{len(bad)} rows were set aside by"):
+            assert numbers(pipe.batch(4)) == [n for n in range(23) if n not in bad]
+        with pytest.warns(QuarantineWarning):
+            list(pipe)
+        aside = pipe.quarantined()
+        assert aside["row"].tolist() == bad
+        reasons = dict(zip(aside["row"].tolist(), aside["reason"].tolist(), strict=True))
+        assert reasons[3].startswith("TypeError: source: each item must be a mapping of one row's values")
+        assert reasons[11].startswith("SchemaMismatchError: source: rows must have the same columns; ['n'] came first")
+        assert reasons[12].startswith("ColumnTypeError: source: column 'n' is 1 of type int in the first row")
+        assert aside["item"].tolist()[1] == "5" or make is Spotty
+        with pytest.raises(NoRandomAccessError):
+            pipe[0]
+
+    def test_which_items_are_bad_does_not_depend_on_where_a_pass_begins(self):
+        for make in (Spotty, SpottyRows):
+            with warnings.catch_warnings(action="ignore"):
+                whole = list(fw.source(make(), on_error="quarantine"))
+                for stop in range(len(whole)):
+                    iterator = iter(fw.source(make(), on_error="quarantine"))
+                    for _ in range(stop):
+                        next(iterator)
+                    again = iter(fw.source(make(), on_error="quarantine"))
+                    again.load_state_dict(iterator.state_dict())
+                    assert list(again) == whole[stop:]
+
+    def test_nothing_but_bad_items(self):
+        pipe = fw.source([1, 2], on_error="quarantine")
+        assert pipe.schema.names == []
+        with pytest.warns(QuarantineWarning, match="2 rows"):
+            assert list(pipe) == []
+
+    def test_messages_between_rows(self):
+        items = [{"n": 0}, fw.Message({"n": [1, 2]}), {"n": 3}, 4]
+        pipe = fw.source(lambda: items, on_error="quarantine")
+        with pytest.warns(QuarantineWarning, match=r"rows \[4\] of the source"):
+            assert numbers(pipe) == [0, 1, 2, 3]
+        pipe = fw.source(items, on_error="quarantine")
+        with pytest.warns(QuarantineWarning, match="2 rows were set aside"):
+            assert numbers(pipe) == [0, 3]
+        assert "an item that is a message can't be set aside row by row" in pipe.quarantined()["reason"][0]
+
+    def test_an_item_that_can_not_even_be_shown(self):
+        class Silent:
+            def __repr__(self):
+                raise RuntimeError("no")
+
+        pipe = fw.source(lambda: [{"n": 1}, Silent()], on_error="quarantine")
+        with pytest.raises(TypeError, match="got Silent, whose repr raises RuntimeError of type Silent"):
+            fw.source(lambda: [Silent()]).to_message()
+        with pytest.warns(QuarantineWarning):
+            list(pipe)
+        assert pipe.quarantined()["item"][0] == "Silent, whose repr raises RuntimeError"
+
+
+def test_a_torch_iterable_dataset_is_a_stream_that_begins_anew():
+    pipe = fw.source(Counting(), columns=["x", "n"])
+    assert numbers(pipe) == numbers(pipe) == list(range(23))
+    assert repr(pipe) == "Iterable(Counting)"
 
 
 class TestSequences:

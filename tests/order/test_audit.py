@@ -59,7 +59,6 @@ class TestWaysToShuffle:
     def test_shuffled_batches_of_sorted_rows_are_found_out(self):
         audit = data().batch(100).shuffle(seed=0).audit(by="label")
         assert audit["effective batch by label"].observed == pytest.approx(1, abs=0.1)
-        assert audit["rank correlation"].is_uniform
 
     def test_an_order_that_deals_labels_out_is_more_even(self):
         dealt = quality.Ordered(data(), lambda count: np.arange(count).reshape(10, -1).T.reshape(-1))
@@ -168,9 +167,8 @@ class TestWhatIsRead:
 
             @property
             def schema(self):
-                return fw.Message({"wide": torch.zeros(1, 9), "label": [0], "n": torch.zeros(1)}).schema.select(
-                    self.columns
-                )
+                every = {"wide": torch.zeros(1, 9), "label": torch.zeros(1, dtype=torch.int64), "n": torch.zeros(1)}
+                return fw.Message({name: every[name] for name in self.columns}).schema
 
             def count(self):
                 return 1000

@@ -77,8 +77,8 @@ def test_pinned():
     assert (texts, ints) == (PINNED_TEXTS, PINNED_INTS)
 
 
-PINNED_TEXTS = []
-PINNED_INTS = []
+PINNED_TEXTS = [0, 9, 18]
+PINNED_INTS = [4, 15, 18]
 
 
 def test_rows_stay_when_others_come_go_or_change_places():

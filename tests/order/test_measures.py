@@ -108,7 +108,7 @@ class TestOfARandomOrder:
             for measure in (
                 effective_batch("by label", labels[ranks], cls.BATCHES, of="x"),
                 effective_batch("by number", skewed[ranks], cls.BATCHES, of="x"),
-                effective_batch("by many classes", ranks // 2, cls.BATCHES, of="x"),
+                effective_batch("by many classes", ranks // 10, cls.BATCHES, of="x"),
                 effective_batch("by source", deciles(ranks), cls.BATCHES, of="x"),
                 effective_batch("by bucket", deciles(ranks), np.array([3] * 100 + [70] * 10 + [3]), of="x"),
                 rank_correlation(ranks),
@@ -135,7 +135,7 @@ class TestOfARandomOrder:
 
     def test_the_verdict_is_that_of_a_uniform_order(self, found):
         verdicts = [measure.verdict for of_name in found.values() for measure in of_name]
-        assert sum(not verdict.startswith("as in a uniform order (p = 0.") for verdict in verdicts) < 10
+        assert sum(not verdict.startswith("as in a uniform order (p = ") for verdict in verdicts) < 10
 
 
 class TestOfOtherOrders:

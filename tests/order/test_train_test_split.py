@@ -95,8 +95,12 @@ class TestRefusals:
             fw.train_test_split(table(), test_size=size, seed=0)
 
     def test_more_than_there_are(self):
-        with pytest.raises(ValueError, match=r"test_size=0\.5 and train_size=20 are 12 and 20 of 23 items, more than there"):
+        with pytest.raises(ValueError, match=r"test_size=0\.5 and train_size=20 of 23 items are more than there are; take fewer"):
             fw.train_test_split(table(), test_size=0.5, train_size=20, seed=0)
+        with pytest.raises(ValueError, match=r"train_test_split: train_size=24 of 23 items are more than there are"):
+            fw.train_test_split(table(), train_size=24, seed=0)
+        with pytest.raises(ValueError, match=r"test_size=0\.5 and train_size=0\.6 are more than 1 together; take less"):
+            fw.train_test_split(table(), test_size=0.5, train_size=0.6, seed=0)
 
     def test_a_part_without_rows(self):
         with pytest.raises(ValueError, match=r"2 items by test_size=0\.9 and train_size=None leave the training part empty"):

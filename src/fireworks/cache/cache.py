@@ -18,7 +18,7 @@ from fireworks.core.failures import fold
 from fireworks.core.flow import Barrier, Coming, Flow
 from fireworks.core.pipe import Pipe
 from fireworks.core.run import Run
-from fireworks.errors import NoRandomAccessError, RowIndexError
+from fireworks.errors import NoRandomAccessError
 from fireworks.message.index import Rows
 
 
@@ -117,20 +117,15 @@ class Cache(Pipe):
         if positions is None or self.upstream.is_indexable:
             return super().get(key, epoch)
         run = Run(epoch, how="get")
-        base = self.runnable.base
         try:
-            if len(positions) and not self._store.has_row(base.flow, int(positions.max()), run):  # type: ignore[attr-defined]
-                raise RowIndexError(
-                    f"Cache: row {int(positions.max())} is past the end; there are {self._store.known_length} rows."
-                )
-            chunks = list(base.pieces(positions, run))
+            chunks = list(self.runnable.base.pieces(positions, run))
         except Exception as error:
             fold(error)
             raise
         if run.book.set_aside:
             self.note_pass(run)
         run.book.report()
-        return join(chunks).message if chunks else self.runnable.no_rows()
+        return join(chunks).message
 
 
 def _from_start(key: object) -> np.ndarray[Any, np.dtype[np.int64]] | None:

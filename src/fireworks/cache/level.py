@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from fireworks.cache.columns import Columns
-from fireworks.cache.policy import Policy
+from fireworks.cache.future import Futures
+from fireworks.cache.policy import make_policy
 from fireworks.cache.slots import BYTES_PER_ROW, FIRST_BYTES, Slots
 from fireworks.message import Message
 from fireworks.message.columns import Positions
@@ -24,7 +24,8 @@ class Level:
     """Rows by number in columns, as many as fit.
 
     Args:
-        make_policy: Makes what says which rows stay.
+        policy: The name of what says which rows stay.
+        futures: What is known of the rows that will be asked for.
         max_rows: At most so many rows.
         max_bytes: At most so many bytes: of columns and tables in memory, of columns on disk.
         folder: Where files are made; None for memory.
@@ -32,12 +33,13 @@ class Level:
 
     def __init__(
         self,
-        make_policy: Callable[[], Policy],
+        policy: str,
+        futures: Futures,
         max_rows: int | None = None,
         max_bytes: int | None = None,
         folder: Path | None = None,
     ) -> None:
-        self._make_policy = make_policy
+        self._policy_name, self._futures = policy, futures
         self.max_rows = _UNBOUNDED if max_rows is None else max_rows
         self.max_bytes = max_bytes
         self._folder = folder
@@ -52,7 +54,7 @@ class Level:
             self.columns.close()
         self.columns = None
         self.slots.clear()
-        self.policy = self._make_policy()
+        self.policy = make_policy(self._policy_name, self._futures)
         self.count = 0
         self._row_of = np.empty(0, dtype=np.int64)
         self._free = np.empty(0, dtype=np.int32)
@@ -105,10 +107,11 @@ class Level:
             coming = max(0, coming - over)
         return coming
 
-    def use_policy(self, policy: Policy) -> None:
+    def use_policy(self, name: str) -> None:
         """Decide by another policy from now on."""
-        policy.grow(len(self._row_of))
-        self.policy = policy
+        self._policy_name = name
+        self.policy = make_policy(name, self._futures)
+        self.policy.grow(len(self._row_of))
         self.rescore()
 
     def take(self, slots: Positions) -> Message:

@@ -15,7 +15,7 @@ import torch
 from fireworks._internal.checks import check_count
 from fireworks.cache.future import Future, Futures
 from fireworks.cache.level import TABLE_BYTES, Level
-from fireworks.cache.policy import POLICIES, make_policy
+from fireworks.cache.policy import POLICIES
 from fireworks.core.budget import check_bytes
 from fireworks.core.chunk import Span
 from fireworks.errors import ColumnLengthError, RowNotCachedError, did_you_mean
@@ -107,7 +107,7 @@ class MessageCache:
     def _begin(self) -> None:
         self._lock = threading.RLock()
         self._futures = Futures()
-        self._memory = Level(lambda: make_policy(self.policy, self._futures), self.max_rows, self.max_bytes)
+        self._memory = Level(self.policy, self._futures, self.max_rows, self.max_bytes)
         self._disk: Level | None = None
         self._scratch: Scratch | None = None
         self._is_disk_full = False
@@ -315,7 +315,7 @@ class MessageCache:
         self.policy = check_policy(policy, who="MessageCache")
         with self._lock:
             for level in self._levels():
-                level.use_policy(make_policy(self.policy, self._futures))
+                level.use_policy(self.policy)
 
     def _require_same(self, message: Message) -> None:
         if not len(self):
@@ -344,7 +344,7 @@ class MessageCache:
         assert self.disk_bytes is not None  # noqa: S101
         try:
             self._scratch = Scratch("MessageCache")
-            disk = Level(lambda: make_policy(self.policy, self._futures), None, self.disk_bytes, self._scratch.path)
+            disk = Level(self.policy, self._futures, None, self.disk_bytes, self._scratch.path)
         except OSError as error:
             self._without_disk(error)
             return

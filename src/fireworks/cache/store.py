@@ -18,6 +18,7 @@ from fireworks.core.chunk import Chunk, Span, as_positions, groups, join
 from fireworks.core.cursor import Cursor
 from fireworks.core.flow import Coming, Flow, read_rows
 from fireworks.core.run import Book, Run
+from fireworks.errors import RowIndexError
 from fireworks.message import Message
 from fireworks.message.columns import Positions
 
@@ -55,6 +56,7 @@ class Store:
         self._length: int | None = None
         self._furthest = 0  # how far a stream was ever read
         self._coming: list[Coming] = []
+        self._noted = Book()  # what happened when a stream was read for its length, outside of any pass
 
     def __getstate__(self) -> dict[str, Any]:
         return {"settings": self.settings}
@@ -68,6 +70,9 @@ class Store:
     def pieces(self, flow: Flow, span: Span, run: Run) -> Iterator[Chunk]:
         """Yield the rows at positions of a flow, from the cache or from the flow."""
         run = run.at(0)  # the same in every epoch
+        with self._lock:
+            run.book.merge(self._noted, ())
+            self._noted = Book()
         while self._coming:
             self._look_ahead(flow, self._coming.pop(), run)
         if isinstance(span, range) and flow.is_indexable:
@@ -81,10 +86,10 @@ class Store:
         if flow.is_indexable:
             return flow.num_items()
         if self._length is None:
-            with self._locked(Run(0)) as cache:
-                if self._length is None:
-                    while self._read_on(flow, cache, Run(0), evict=False) is not None:
-                        pass
+            run = Run(0, book=self._noted)
+            with self._locked(run) as cache:
+                while self._length is None:
+                    self._read_on(flow, cache, run, evict=False)
         return cast("int", self._length)
 
     @property
@@ -256,9 +261,15 @@ class Store:
         found: list[Chunk] = []
         have = 0
         while have < len(wanted):
+            known = self._length
             read = self._read_on(flow, cache, run, evict=True)
+            if read is None and known is None:
+                raise RowIndexError(f"Cache: row {wanted[-1]} is past the end; there are {self._length} rows.")
             if read is None:
-                raise ValueError(f"Cache: the stream ended before row {wanted[have]}; it was longer when it was read before.")
+                raise ValueError(
+                    f"Cache: the stream ended before row {wanted[have]}; when it was read before it had {known} rows. It must "
+                    "give the same rows each time."
+                )
             part = _wanted(read[1], read[0], wanted)
             have += sum(len(chunk.rows) for chunk in part)
             found += part
@@ -276,18 +287,11 @@ class Store:
             self._reader = None  # begun anew, whatever state it is in
             raise
         if chunk is None:
-            self._length = at
+            self._length = at if self._length is None else self._length
             return None
         self._furthest = max(self._furthest, reader.at)
         self._keep(cache, at, chunk, evict=evict)
         return at, chunk
-
-    def has_row(self, flow: Flow, position: int, run: Run) -> bool:
-        """Return whether a stream has a row at a position; reads on as far as needed."""
-        with self._locked(run) as cache:
-            while self._length is None and self._furthest <= position:
-                self._read_on(flow, cache, run, evict=True)
-            return position < (self._furthest if self._length is None else self._length)
 
     def _keep(self, cache: MessageCache, at: int | Positions, chunk: Chunk, *, evict: bool = True) -> None:
         rows = np.arange(at, at + len(chunk.rows), dtype=np.int64) if isinstance(at, int) else at

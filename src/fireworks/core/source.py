@@ -17,7 +17,7 @@ from fireworks.core.needs import chunk_bytes
 from fireworks.core.origins import Origins
 from fireworks.core.pipe import Pipe
 from fireworks.core.run import Book, Run, SetAside, some_rows
-from fireworks.errors import UnknownLengthError
+from fireworks.errors import NoRandomAccessError, UnknownLengthError
 from fireworks.message import Message, Schema
 
 if TYPE_CHECKING:
@@ -194,9 +194,11 @@ class SourceBase(Base):
         """Return the number of rows."""
         return self.source.count()
 
-    def rows_at(self, span: Span, epoch: int) -> Origins:
+    def rows_at(self, span: Span, epoch: int) -> Origins:  # noqa: ARG002
         """Return the positions: they are the row numbers."""
-        return Origins(as_positions(span)) if self.is_indexable else super().rows_at(span, epoch)
+        if not self.is_indexable:
+            raise NoRandomAccessError(f"{self.source.describe()} is a stream: nobody knows before a pass which rows come.")
+        return Origins(as_positions(span))
 
     def num_source_rows(self) -> int | None:
         """Return the number of rows; None of a stream."""

@@ -64,10 +64,9 @@ class Items:
             return dict(zip(fields, map(_value, item), strict=True))
         if isinstance(item, np.void) and item.dtype.names is not None:
             return {name: _value(item[name]) for name in item.dtype.names}
-        shown = " ".join(repr(item).split())
         raise TypeError(
             f"{self.where}: each item must be a mapping of one row's values, such as {{'x': 1.0}}, or a tuple of them; "
-            f"got {shown:.60} of type {type(item).__name__}. For items that are one value each, name it: columns='x'."
+            f"got {_text(item):.60} of type {type(item).__name__}. For items that are one value each, name it: columns='x'."
         )
 
     def message(self, items: Sequence[Any]) -> Message:
@@ -107,8 +106,11 @@ def _value(value: Any) -> Any:
 
 def shown(item: Any) -> Message:
     """Return an item that is no row as a message of one row, for the rows that are set aside."""
+    return Message({"item": [_text(item)[:1000]]})
+
+
+def _text(item: Any) -> str:
     try:
-        text = " ".join(repr(item).split())
+        return " ".join(repr(item).split())
     except Exception as error:  # noqa: BLE001 (it is the user's, and bad already)
-        text = f"{type(item).__name__}, whose repr raises {type(error).__name__}"
-    return Message({"item": [text[:1000]]})
+        return f"{type(item).__name__}, whose repr raises {type(error).__name__}"

@@ -185,7 +185,7 @@ def is_row(data: Bytes, ends: Places, rule: Rule) -> np.ndarray[Any, np.dtype[np
         rows[is_short] = False
         return rows
     for line in np.flatnonzero(_BLANKS[data[starts]]).tolist():
-        rows[line] = not bool(_BLANKS[data[starts[line] : ends[line]]].all())
+        rows[line] = not bool(_BLANKS[data[starts[line] : ends[line] + 1]].all())
     return rows
 
 

@@ -18,7 +18,7 @@ import torch
 from fireworks._internal.checks import check_columns
 from fireworks.core.chunk import Span
 from fireworks.core.pipe import Pipe
-from fireworks.errors import ColumnTypeError, FileFormatError, SchemaMismatchError
+from fireworks.errors import ColumnTypeError, FileFormatError, FireworksError, SchemaMismatchError
 from fireworks.formats.files import Files
 from fireworks.formats.saved import header_is_whole
 from fireworks.formats.stored_arrays import Stack, StoredArray
@@ -270,9 +270,9 @@ def _parts(files: Files, number: int, columns: str | Sequence[str] | None) -> di
         found = {key: _entry(name, key, held, entry, _LENGTH + length, size) for key, entry in header.items()}
         if notes.get("format") == _OURS:
             return _of_ours(name, start + text, notes, found, columns)
-    except (AttributeError, KeyError, LookupError, TypeError, ValueError) as error:
-        if isinstance(error, (FileFormatError, ColumnTypeError)):
-            raise
+    except FireworksError:
+        raise
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise _damaged(name, f"its header contradicts itself, {str(error) or type(error).__name__}") from error
     parts: dict[str, _Part] = {
         key: _tensor(name, key, found[key], _TYPES.get(found[key].dtype, ""), found[key].shape)

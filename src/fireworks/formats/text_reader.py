@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from fireworks.errors import FileChangedError
+from fireworks.errors import FileChangedError, FireworksError
 from fireworks.formats.compression import unpacked
 from fireworks.formats.files import Files
 
@@ -84,15 +84,7 @@ class TextReader:
             FileChangedError: it is another one than when the source was made.
             FileFormatError: it is damaged, or not in that encoding.
         """
-        try:
-            data = self._read(number, start, stop)
-        except BROKEN as error:
-            self.close()
-            with self._files.open(number, kind=self._kind, broken=BROKEN):  # which has the words for it
-                raise error
-        except BaseException:
-            self.close()
-            raise
+        data = self._upto(number, start, stop)
         if len(data) < stop - start:
             self._files.require_unchanged(number)
             raise FileChangedError(
@@ -111,12 +103,17 @@ class TextReader:
                 yield chunk
 
     def _upto(self, number: int, start: int, stop: int) -> bytes:
+        """Return fewer bytes at the end of the file; an error says which file it is."""
         try:
             return self._read(number, start, stop)
-        except BROKEN as error:
+        except BaseException as error:
             self.close()
-            with self._files.open(number, kind=self._kind, broken=BROKEN):
-                raise error
+            of_library = isinstance(error, OSError) and error.errno is None and not isinstance(error, FireworksError)
+            if not of_library and not isinstance(error, BROKEN):
+                raise
+            broken = (*BROKEN, OSError)
+            with self._files.open(number, kind=self._kind, broken=broken):  # which has the words for it
+                raise
 
     def is_plain(self, number: int) -> bool:
         """Tell whether a file can be read at any place."""

@@ -11,7 +11,8 @@ possible while the consumer of this epoch is busy with other things.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager
 
 import numpy as np
 
@@ -24,8 +25,10 @@ from fireworks.core.source import SourceBase
 from fireworks.errors import DiskSpaceError
 from fireworks.message.columns import Positions
 from fireworks.order.handing_out import handed_out
+from fireworks.order.keys import Keys
 from fireworks.order.piled import Keyed, Layout, Piled, PileUp, keyed, pile_up
 from fireworks.order.scatter import KeyScatter, Scatter
+from fireworks.spill.arena import Arena
 from fireworks.spill.scratch import Scratch
 
 _EXTRA_BYTES = 24  # a key, a row number, a place
@@ -44,6 +47,8 @@ class External:
         self._epochs: dict[int, Piled] = {}
         self._users: dict[int, int] = {}
         self._next: Preparation | None = None
+        self._scratch: Scratch | None = None
+        self._arena: Arena | None = None
         self._lock = threading.RLock()
         self._last: tuple[int, int, Chunk] | None = None  # epoch, pile and rows, for whoever asks for a few at a time
 
@@ -70,7 +75,7 @@ class External:
             size = size // unit * unit or unit
             places = self._places(flow, number, span, run.epoch)
             if isinstance(places, range) and len(places) > size:
-                yield from handed_out(piled, places, run, size, self._prepared(order, piled, run))
+                yield from handed_out(piled, places, run, size, self._prepared(order, run))
             else:
                 for group in groups(places, size):
                     yield self._some(piled, as_positions(group), run)
@@ -134,53 +139,66 @@ class External:
 
     def _made(self, order: Order, run: Run) -> Piled:
         prepared, self._next = self._next, None
-        if prepared is not None:
-            if prepared.epoch == run.epoch:
-                return prepared.finish()
+        if prepared is not None and prepared.epoch != run.epoch:
             prepared.close()
+            prepared = None
+        epoch = next(iter(self._epochs), None) if prepared is None else prepared.source
+        if prepared is None and epoch is not None:
+            prepared = self._preparation(order, epoch, run)
+        if prepared is not None:
+            is_needed = epoch in self._users
+            if not is_needed:  # what is read of its piles is written over
+                self._epochs.pop(epoch, None)
+            return prepared.finish(consume=not is_needed)
         count = self._before.num_items()
-        known = next(iter(self._epochs.values()), None)
-        if known is not None and (again := self._preparation(order, known, run)) is not None:
-            return again.finish()
         scatter = order.scatter(count, run.epoch)
         per_row = self._before.base.estimated_bytes() / max(self._before.base.num_items(), 1) + _EXTRA_BYTES
         num_bytes = int(per_row * order.num_items_out(count))
         layout = Layout.fitting(num_bytes, limit_of(run.budget), has_places=self._steady)
-        scratch = Scratch(_text(order))
-        try:
-            scratch.require_space(num_bytes)
-            return pile_up(_keyed(self._before.pieces(range(count), run), scatter), layout, scratch)
-        except BaseException:
-            scratch.close()
-            raise
+        scratch, arena = self._room(order)
+        scratch.require_space(num_bytes - arena.num_free_bytes)
+        return pile_up(_keyed(self._before.pieces(range(count), run), scatter), layout, arena)
 
-    def _prepared(self, order: Order, piled: Piled, run: Run) -> Preparation | None:
+    def _room(self, order: Order) -> tuple[Scratch, Arena]:
+        if self._scratch is None or self._arena is None or self._arena.is_closed:
+            self._scratch = Scratch(_text(order))
+            self._arena = Arena(self._scratch.path, self._scratch.user)
+        return self._scratch, self._arena
+
+    def _prepared(self, order: Order, run: Run) -> Preparation | None:
         """Return the piles of the next epoch, to be made while this one is handed out; None where that can't be."""
         with self._lock:
             if self._next is None and not self.has(run.epoch + 1):
-                self._next = self._preparation(order, piled, run.at(run.epoch + 1))
+                self._next = self._preparation(order, run.epoch, run.at(run.epoch + 1), beside=True)
             return self._next
 
-    def _preparation(self, order: Order, piled: Piled, run: Run) -> Preparation | None:
-        """Return the piles of an epoch to be made from those of another; None where the rows have to be read again."""
-        count = self._before.num_items()
+    def _preparation(self, order: Order, epoch: int, run: Run, *, beside: bool = False) -> Preparation | None:
+        """Return the piles of an epoch to be made from those of another; None where the rows have to be read again.
+
+        Args:
+            order: The order that scatters.
+            epoch: The other.
+            run: The pass over the new epoch.
+            beside: Whether the disk has to hold both.
+        """
+        count, piled = self._before.num_items(), self._epochs[epoch]
         scatter = order.scatter(count, run.epoch) if self._steady else None
         if not isinstance(scatter, KeyScatter) or piled.num_rows != count:
             return None
-        scratch = Scratch(_text(order))
+        scratch, arena = self._room(order)
         try:
-            scratch.require_space(piled.num_bytes)
+            scratch.require_space(piled.num_bytes - arena.num_free_bytes if beside else piled.num_bytes // 8)
         except DiskSpaceError:
-            scratch.close()
             return None
         layout = Layout.fitting(piled.num_bytes, limit_of(run.budget), has_places=True)
-        return Preparation(run.epoch, piled, scatter, count, layout, scratch)
+        return Preparation(run.epoch, epoch, piled, scatter.kept(count, scratch.path), PileUp(layout, arena))
 
     def __del__(self) -> None:
         if self.__dict__.get("_next") is not None:
             self._next.close()  # type: ignore[union-attr]
-        for piled in self.__dict__.get("_epochs", {}).values():
-            piled.close()
+        if self.__dict__.get("_arena") is not None:
+            self._arena.close()  # type: ignore[union-attr]
+            self._scratch.close()  # type: ignore[union-attr]
 
 
 class Preparation:
@@ -188,36 +206,45 @@ class Preparation:
 
     Args:
         epoch: Of the new piles.
+        source: Of the other's.
         piled: The other's.
-        scatter: The keys of the new epoch.
-        count: How many rows there are.
-        layout: Of the new piles.
-        scratch: Where they go.
+        words: Gives the keys of the new epoch.
+        made: Takes the rows.
     """
 
     def __init__(
-        self, epoch: int, piled: Piled, scatter: KeyScatter, count: int, layout: Layout, scratch: Scratch
+        self, epoch: int, source: int, piled: Piled, words: AbstractContextManager[Keys], made: PileUp
     ) -> None:
-        self.epoch = epoch
-        self._scratch = scratch
-        self._made = PileUp(layout, scratch)
-        self._steps = self._all_steps(piled, scatter, count)
+        self.epoch, self.source = epoch, source
+        self._made = made
+        self._consumes = False
+        self._steps = self._all_steps(piled, words)
         self._lock = threading.Lock()
 
-    def _all_steps(self, piled: Piled, scatter: KeyScatter, count: int) -> Iterator[None]:
-        with scatter.kept(count, self._scratch.path / "keys") as words:
+    def _all_steps(self, piled: Piled, all_words: AbstractContextManager[Keys]) -> Generator[None]:
+        with all_words as words:
             yield
-            for some in piled.all_raw():
-                self._made.add(some._replace(words=words[some.places]))
-                yield
+            kept = []  # piles that were read, and are still there
+            for number in range(len(piled.starts)):
+                for some in piled.raw(number):
+                    self._made.add(some._replace(words=words[some.places]))
+                    yield
+                kept.append(number)
+                while self._consumes and kept:
+                    piled.discard(kept.pop())
 
     def step(self) -> bool:
         """Do some of the work; return whether there is more."""
         with self._lock:
             return next(self._steps, self) is not self
 
-    def finish(self) -> Piled:
-        """Do the rest, and return the piles."""
+    def finish(self, *, consume: bool) -> Piled:
+        """Do the rest, and return the piles.
+
+        Args:
+            consume: Whether nobody needs the others any more.
+        """
+        self._consumes = consume
         try:
             while self.step():
                 pass
@@ -229,7 +256,7 @@ class Preparation:
     def close(self) -> None:
         """Remove what there is."""
         with self._lock:
-            self._steps.close()  # type: ignore[attr-defined]
+            self._steps.close()
             self._made.close()
 
 

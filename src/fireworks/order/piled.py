@@ -12,8 +12,8 @@ from fireworks.message import Message
 from fireworks.message.columns import Positions
 from fireworks.order.keys import Keys
 from fireworks.order.scatter import Scatter, pile_of, sorted_by
+from fireworks.spill.arena import Arena
 from fireworks.spill.piles import Piles, PileWriter
-from fireworks.spill.scratch import Scratch
 
 if TYPE_CHECKING:
     from fireworks.core.buffers import Buffers
@@ -72,8 +72,8 @@ class Piled:
     shared out again when it is read.
     """
 
-    def __init__(self, piles: Piles, scratch: Scratch, layout: Layout, first: int = 0) -> None:
-        self._piles, self._scratch, self._layout = piles, scratch, layout
+    def __init__(self, piles: Piles, arena: Arena, layout: Layout, first: int = 0) -> None:
+        self._piles, self._arena, self._layout = piles, arena, layout
         counts = np.asarray(piles.counts, dtype=np.int64)
         self.starts = first + np.cumsum([0, *counts])[:-1]
         """The position of the first row of each pile in the order."""
@@ -115,12 +115,11 @@ class Piled:
 
     def _shared_out(self, number: int) -> Piled:
         layout = self._layout.below(self._piles.bytes_of(number))
-        return pile_up(self.raw(number), layout, Scratch(self._scratch.user), first=int(self.starts[number]))
+        return pile_up(self.raw(number), layout, self._arena, first=int(self.starts[number]))
 
-    def all_raw(self) -> Iterator[Keyed]:
-        """Yield all rows as they were written, some at a time, pile by pile."""
-        for number in range(len(self.starts)):
-            yield from self.raw(number)
+    def discard(self, number: int) -> None:
+        """Give the room back that a pile takes."""
+        self._piles.discard(number)
 
     def raw(self, number: int) -> Iterator[Keyed]:
         """Yield the rows of one pile as they were written, some at a time."""
@@ -130,7 +129,6 @@ class Piled:
     def close(self) -> None:
         """Remove the piles."""
         self._piles.close()
-        self._scratch.close()
 
 
 class PileUp:
@@ -138,12 +136,12 @@ class PileUp:
 
     Args:
         layout: How.
-        scratch: A folder of its own, removed with the piles.
+        arena: Where the piles go.
         first: The position of the first row of all in the order.
     """
 
-    def __init__(self, layout: Layout, scratch: Scratch, *, first: int = 0) -> None:
-        self._layout, self._scratch, self._first = layout, scratch, first
+    def __init__(self, layout: Layout, arena: Arena, *, first: int = 0) -> None:
+        self._layout, self._arena, self._first = layout, arena, first
         self._kinds = {_KEY: np.dtype(np.uint64), _ROW: np.dtype(np.int64)}
         if layout.has_places:
             self._kinds[_PLACE] = np.dtype(np.int64)
@@ -165,26 +163,23 @@ class PileUp:
         self._writer.write(some.message, pile_of(some.words, layout.skip, layout.bits), extras)
 
     def _begun(self, no_rows: Message, num_piles: int) -> PileWriter:
-        scratch, write_bytes = self._scratch, self._layout.write_bytes
-        return PileWriter(
-            no_rows, num_piles, scratch.path, extras=self._kinds, write_bytes=write_bytes, user=scratch.user
-        )
+        arena, write_bytes = self._arena, self._layout.write_bytes
+        return PileWriter(no_rows, num_piles, arena, extras=self._kinds, write_bytes=write_bytes, user=arena.user)
 
     def finish(self) -> Piled:
         """Return the piles."""
         writer = self._begun(Message(), 1) if self._writer is None else self._writer
-        return Piled(writer.finish(), self._scratch, self._layout, self._first)
+        return Piled(writer.finish(), self._arena, self._layout, self._first)
 
     def close(self) -> None:
         """Remove what was written, where it will not be finished."""
         if self._writer is not None:
             self._writer.close()
-        self._scratch.close()
 
 
-def pile_up(rows: Iterable[Keyed], layout: Layout, scratch: Scratch, *, first: int = 0) -> Piled:
+def pile_up(rows: Iterable[Keyed], layout: Layout, arena: Arena, *, first: int = 0) -> Piled:
     """Write all rows to piles; see `PileUp`."""
-    made = PileUp(layout, scratch, first=first)
+    made = PileUp(layout, arena, first=first)
     try:
         for some in rows:
             made.add(some)

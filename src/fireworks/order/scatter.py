@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,18 +51,17 @@ class KeyScatter(Scatter):
         return None, keys(*self._key, start, stop)
 
     @contextmanager
-    def kept(self, count: int, path: Path) -> Iterator[Keys]:
+    def kept(self, count: int, folder: Path) -> Iterator[Keys]:
         """Give the keys of all places, to be had in any order; they lie in a file, not in memory.
 
         Args:
             count: How many places there are.
-            path: Of the file, which is removed afterwards.
+            folder: Where the file is, which has no name.
         """
-        with path.open("w+b") as file:
+        with tempfile.TemporaryFile(dir=folder) as file:
             for start in range(0, count, _KEYS_AT_A_TIME):
                 file.write(memoryview(keys(*self._key, start, min(start + _KEYS_AT_A_TIME, count))).cast("B"))
             file.flush()
-            path.unlink()
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if count else b""
         yield np.frombuffer(mapped, dtype=np.uint64)
 

@@ -14,6 +14,7 @@ from fireworks.message import Message
 from fireworks.order.handing_out import handed_out
 from fireworks.order.piled import Keyed, Layout, Piled, keyed, pile_up
 from fireworks.order.scatter import Scatter, sorted_by
+from fireworks.spill.arena import Arena
 from fireworks.spill.scratch import Scratch
 
 _READ_ROWS = 16 * 1024
@@ -37,6 +38,8 @@ class ShuffledCursor(Cursor):
         self._begin = input.state_dict()
         self._all: Chunk | Piled | None = None
         self._held_bytes = 0
+        self._scratch: Scratch | None = None
+        self._arena: Arena | None = None
         self._move(0)
 
     def _move(self, position: int) -> None:
@@ -104,7 +107,13 @@ class ShuffledCursor(Cursor):
             yield from rest
 
         layout = Layout.fitting(num_bytes * _EXPECTED, limit, has_places=False)
-        return pile_up(rows(), layout, Scratch(self._who))
+        self._scratch = Scratch(self._who)
+        try:
+            self._arena = Arena(self._scratch.path, self._who)
+            return pile_up(rows(), layout, self._arena)
+        except BaseException:
+            self._let_go()
+            raise
 
     def _from(self, all_rows: Chunk | Piled, position: int) -> Generator[Chunk]:
         if isinstance(all_rows, Chunk):
@@ -123,5 +132,9 @@ class ShuffledCursor(Cursor):
     def __del__(self) -> None:
         if self.__dict__.get("_held_bytes"):
             self._run.budget.give(self._held_bytes)
-        if isinstance(self.__dict__.get("_all"), Piled):
-            self._all.close()  # type: ignore[union-attr]
+        self._let_go()
+
+    def _let_go(self) -> None:
+        for held in (self._arena, self._scratch):
+            if held is not None:
+                held.close()

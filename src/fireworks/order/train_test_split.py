@@ -81,14 +81,17 @@ def train_test_split(
 def _sizes(count: int, test_size: float | None, train_size: float | None) -> tuple[int, int]:
     if test_size is None and train_size is None:
         test_size = _QUARTER
+    fractions = [size for size in (test_size, train_size) if isinstance(size, float) and 0 < size < 1]
+    if sum(map(as_written, fractions)) > 1:
+        raise ValueError(f"{_WHO}: test_size={test_size!r} and train_size={train_size!r} are more than 1 together; take less.")
     num_test = None if test_size is None else _size("test_size", test_size, count, up=True)
     num_train = None if train_size is None else _size("train_size", train_size, count, up=False)
     num_test = count - (num_train or 0) if num_test is None else num_test
     num_train = count - num_test if num_train is None else num_train
-    if num_train + num_test > count:
+    if num_train + num_test > count or min(num_train, num_test) < 0:
+        asked = [f"{name}={size!r}" for name, size in (("test_size", test_size), ("train_size", train_size)) if size is not None]
         raise ValueError(
-            f"{_WHO}: test_size={test_size!r} and train_size={train_size!r} are {num_test} and {num_train} of {count} items, "
-            "more than there are; take fewer."
+            f"{_WHO}: {' and '.join(asked)} of {count} items are more than there are; take fewer."
         )
     if not num_train or not num_test:
         raise ValueError(

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from fireworks.message.columns import Positions
+from fireworks.spill.arena import ArenaFiles
 from fireworks.spill.pile_files import PileFiles
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
@@ -195,7 +196,7 @@ class PileRows:
 
     def __init__(
         self,
-        files: PileFiles,
+        files: PileFiles | ArenaFiles,
         descriptor: int,
         number: int,
         directory: Directory,

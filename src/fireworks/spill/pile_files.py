@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fireworks.errors import DiskSpaceError, FileFormatError
+from fireworks.spill.scratch import size_text
 
 _IOV_MAX = os.sysconf("SC_IOV_MAX") if "SC_IOV_MAX" in os.sysconf_names else 1024
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -75,7 +76,7 @@ class PileFiles:
                 raise
             raise DiskSpaceError(
                 f"{self.user}: no room is left in {str(self._folder.parent)!r} ({error.strerror}) after "
-                f"{self.num_bytes / 1e9:.1f} GB of scratch; what was written is removed. Make room, or pass another folder to "
+                f"{size_text(self.num_bytes)} of scratch; what was written is removed. Make room, or pass another folder to "
                 "fw.scratch_folder."
             ) from error
         self.sizes[number] += num_bytes

@@ -15,6 +15,7 @@ from fireworks.core.buffers import Buffers
 from fireworks.errors import ColumnLengthError, SchemaMismatchError
 from fireworks.message import Message
 from fireworks.message.columns import Positions
+from fireworks.spill.arena import Arena, ArenaFiles
 from fireworks.spill.codec import Codec, codec_of
 from fireworks.spill.layout import Array, Directory, PileRows, Plane, Scatter, Segment, Warm
 from fireworks.spill.pile_files import PileFiles
@@ -67,7 +68,7 @@ class PileWriter:
         self,
         no_rows: Message,
         num_piles: int,
-        folder: Path,
+        folder: Path | Arena,
         *,
         extras: Mapping[str, Any],
         write_bytes: int,
@@ -85,7 +86,11 @@ class PileWriter:
         self._pending_bytes = 0
         self._warm = Warm()
         self._finished = False
-        self._files = PileFiles(folder, self.num_piles, user)
+        self._files: PileFiles | ArenaFiles = (
+            ArenaFiles(folder, self.num_piles)
+            if isinstance(folder, Arena)
+            else PileFiles(folder, self.num_piles, user)
+        )
 
     @property
     def num_bytes(self) -> int:
@@ -234,7 +239,7 @@ class Piles:
 
     def __init__(
         self,
-        files: PileFiles,
+        files: PileFiles | ArenaFiles,
         segments: Sequence[Segment],
         codecs: Mapping[str, Codec],
         extras: Sequence[tuple[str, Any]],

@@ -1,0 +1,247 @@
+"""One file for all piles of a use, in blocks: what one pile has done with, another writes over.
+
+Memory of the system's page cache that a file has for the first time costs several times what writing over it does. So the
+blocks of piles that nobody reads any more are taken again, the latest first. The file has no name where the system allows
+it: nobody else can write into it, and it goes with the process, however that ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import tempfile
+import threading
+import weakref
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from fireworks.errors import DiskSpaceError, FileFormatError
+
+_IOV_MAX = os.sysconf("SC_IOV_MAX") if "SC_IOV_MAX" in os.sysconf_names else 1024
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_BLOCK_BYTES = 2**18
+
+
+class Arena:
+    """A file in blocks, which piles take and give back. Any number of threads may use it.
+
+    Args:
+        folder: Where the file is.
+        user: Who writes, for the errors.
+        block_bytes: Of one block.
+
+    Example:
+        >>> arena = Arena(Path(tempfile.gettempdir()), "this example", block_bytes=4)
+        >>> block = arena.take()
+        >>> arena.give([block]); arena.take() == block
+        True
+        >>> arena.close()
+    """
+
+    def __init__(self, folder: Path, user: str, *, block_bytes: int = _BLOCK_BYTES) -> None:
+        self.user, self.folder, self.block_bytes = user, folder, block_bytes
+        self.descriptor = _nameless(folder)
+        self._free: list[int] = []
+        self._num_blocks = 0
+        self._lock = threading.Lock()
+        self._close = weakref.finalize(self, _given_up, self.descriptor, os.getpid())
+
+    @property
+    def num_bytes(self) -> int:
+        """How large the file is."""
+        return self._num_blocks * self.block_bytes
+
+    @property
+    def num_free_bytes(self) -> int:
+        """How much of it nobody has."""
+        return len(self._free) * self.block_bytes
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the file is gone."""
+        return not self._close.alive
+
+    def take(self) -> int:
+        """Return the number of a block that nobody has."""
+        with self._lock:
+            if self._free:
+                return self._free.pop()
+            self._num_blocks += 1
+            return self._num_blocks - 1
+
+    def give(self, blocks: Sequence[int]) -> None:
+        """Take blocks back, the first of which will be the next to go out."""
+        with self._lock:
+            self._free.extend(reversed(blocks))
+
+    def close(self) -> None:
+        """Let go of the file. May be called again."""
+        self._close()
+
+
+class ArenaFiles:
+    """The piles of one writer as lists of blocks.
+
+    Args:
+        arena: Where they are.
+        num_piles: How many.
+    """
+
+    def __init__(self, arena: Arena, num_piles: int) -> None:
+        self.user = arena.user
+        self.sizes = [0] * num_piles
+        self.num_bytes = 0
+        self._arena = arena
+        self._blocks: list[list[int]] = [[] for _ in range(num_piles)]
+        self._closed = False
+        self._changed = threading.Condition()
+        self._readers = [0] * num_piles
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the piles are gone."""
+        return self._closed or self._arena.is_closed
+
+    def append(self, number: int, pieces: Sequence[memoryview], num_bytes: int) -> None:
+        """Write pieces one after the other at the end of a pile.
+
+        Raises:
+            DiskSpaceError: the disk is full; part of the pieces may be there, so the caller gives all up.
+        """
+        blocks, size = self._blocks[number], self.sizes[number]
+        while len(blocks) * self._arena.block_bytes < size + num_bytes:
+            blocks.append(self._arena.take())
+        left = list(pieces)
+        try:
+            for offset, length in self._extents(number, size, num_bytes):
+                now, left = _divided(left, length)
+                _write(self._arena.descriptor, now, offset, length)
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            raise DiskSpaceError(
+                f"{self.user}: no room is left in {str(self._arena.folder)!r} ({error.strerror}) after "
+                f"{self._arena.num_bytes / 1e9:.1f} GB of scratch; what was written is removed. Make room, or pass another "
+                "folder to fw.scratch_folder."
+            ) from error
+        self.sizes[number] += num_bytes
+        self.num_bytes += num_bytes
+
+    def seal(self) -> None:
+        """Nothing is left to be done: nobody else can write into a file without a name."""
+
+    @contextlib.contextmanager
+    def reading(self, number: int) -> Iterator[int]:
+        """Give the descriptor of the file for a time in which the blocks of a pile stay what they are."""
+        with self._changed:
+            if self.is_closed:
+                raise ValueError(f"{self.user}: the piles are closed; pile {number} can't be read any more.")
+            self._readers[number] += 1
+        try:
+            yield self._arena.descriptor
+        finally:
+            with self._changed:
+                self._readers[number] -= 1
+                self._changed.notify_all()
+
+    def fill(self, number: int, descriptor: int, pieces: Sequence[memoryview], offset: int) -> None:
+        """Read pieces that lie one after the other in a pile.
+
+        Raises:
+            FileFormatError: the file ends before.
+        """
+        left = list(pieces)
+        for start, length in self._extents(number, offset, sum(len(piece) for piece in pieces)):
+            now, left = _divided(left, length)
+            at = start
+            while now:
+                count = os.preadv(descriptor, now[:_IOV_MAX], at)
+                if not count:
+                    raise FileFormatError(
+                        f"{self.user}: a scratch file in {str(self._arena.folder)!r} ends too early; the disk may be damaged. "
+                        "Start the pass again, with another folder in fw.scratch_folder."
+                    )
+                at += count
+                _, now = _divided(now, count)
+
+    def expect(self, descriptor: int, number: int) -> None:
+        """Tell the system that all of a pile is about to be read."""
+        if hasattr(os, "posix_fadvise"):
+            with contextlib.suppress(OSError):
+                for start, length in self._extents(number, 0, self.sizes[number]):
+                    os.posix_fadvise(descriptor, start, length, os.POSIX_FADV_WILLNEED)
+
+    def discard(self, number: int) -> None:
+        """Give the blocks of a pile back; waits for its readers."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._readers[number])
+            blocks, self._blocks[number] = self._blocks[number], []
+        self._arena.give(blocks)
+
+    def close(self) -> None:
+        """Give all blocks back; waits for the readers."""
+        with self._changed:
+            self._changed.wait_for(lambda: not any(self._readers))
+            if self._closed:
+                return
+            self._closed = True
+        for number in range(len(self._blocks)):
+            self.discard(number)
+
+    def _extents(self, number: int, offset: int, num_bytes: int) -> Iterator[tuple[int, int]]:
+        """Yield where bytes of a pile lie in the file: the beginning and the length of each stretch."""
+        size, blocks = self._arena.block_bytes, self._blocks[number]
+        at, left = divmod(offset, size)[0], num_bytes
+        inside = offset - at * size
+        while left:
+            start, first = blocks[at] * size + inside, at
+            while (
+                blocks[at] - blocks[first] == at - first
+                and (at + 1 - first) * size - inside < left
+                and (at + 1 < len(blocks) and blocks[at + 1] == blocks[at] + 1)
+            ):
+                at += 1
+            length = min((at + 1 - first) * size - inside, left)
+            yield start, length
+            left -= length
+            at, inside = at + 1, 0
+
+
+def _divided(pieces: list[memoryview], num_bytes: int) -> tuple[list[memoryview], list[memoryview]]:
+    """Return the pieces up to so many bytes, and those behind."""
+    for place, piece in enumerate(pieces):
+        if num_bytes < len(piece):
+            before = [*pieces[:place], piece[:num_bytes]] if num_bytes else pieces[:place]
+            return before, [piece[num_bytes:], *pieces[place + 1 :]]
+        num_bytes -= len(piece)
+    return pieces, []
+
+
+def _write(descriptor: int, pieces: list[memoryview], offset: int, num_bytes: int) -> None:
+    end = offset + num_bytes
+    left = [piece for piece in pieces if len(piece)]
+    while left:
+        count = os.pwritev(descriptor, left[:_IOV_MAX], offset)
+        offset += count
+        if offset == end:
+            return
+        _, left = _divided(left, count)
+
+
+def _nameless(folder: Path) -> int:
+    """Return the descriptor of a new file that has no name, or loses it at once."""
+    if hasattr(os, "O_TMPFILE"):
+        with contextlib.suppress(OSError):  # some file systems know no files without a name
+            return os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    descriptor, name = tempfile.mkstemp(prefix="piles-", dir=folder)
+    os.unlink(name)  # noqa: PTH108 (a name, as mkstemp gives it)
+    return descriptor
+
+
+def _given_up(descriptor: int, owner: int) -> None:
+    if os.getpid() == owner:  # and not a child's copy
+        with contextlib.suppress(OSError):
+            os.ftruncate(descriptor, 0)  # gives the room back even where a forked child holds the file too
+    with contextlib.suppress(OSError):
+        os.close(descriptor)
