@@ -6,6 +6,7 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,6 +62,14 @@ def _anonymous_mb() -> float:
 
 def peak_mb(begin: Callable[[], Iterator[int]], cut_s: float) -> float:
     """Return how much anonymous memory a pass takes over what was there before; ask in a process of its own."""
+    with peak_anonymous_mb() as peak:
+        _run(begin, cut_s)
+    return peak()
+
+
+@contextmanager
+def peak_anonymous_mb() -> Iterator[Callable[[], float]]:
+    """Sample anonymous memory while the block runs; what it gives says how far it rose over what was there before."""
     base = peak = _anonymous_mb()
     done = threading.Event()
 
@@ -72,11 +81,10 @@ def peak_mb(begin: Callable[[], Iterator[int]], cut_s: float) -> float:
     sampler = threading.Thread(target=sample)
     sampler.start()
     try:
-        _run(begin, cut_s)
+        yield lambda: peak - base
     finally:
         done.set()
         sampler.join()
-    return peak - base
 
 
 def table(results: dict[str, Result], ours: str) -> str:

@@ -31,7 +31,7 @@ from fireworks.formats.compression import packed
 from fireworks.formats.csv_source import CsvSource, read_csv
 from pipelines import double
 
-NUM_ROWS = 60
+NUM_ROWS = 30
 SCHEMA = {"x": torch.float32, "n": "int64", "k": "Int64", "word": "str", "day": "datetime64[s]", "ok": "bool"}
 
 
@@ -53,15 +53,15 @@ def message():
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("csv")
     rows = message()
-    rows[:35].to_csv(path / "part-0.csv")
-    rows[35:].to_csv(path / "part-1.csv.gz")
+    rows[:18].to_csv(path / "part-0.csv")
+    rows[18:].to_csv(path / "part-1.csv.gz")
     (path / "notes.txt").write_text("not a table")
     return path
 
 
 @pytest.fixture(autouse=True)
 def _small_pieces(monkeypatch):
-    monkeypatch.setattr(text_reader, "_AT_A_TIME", 300)
+    monkeypatch.setattr(text_reader, "_AT_A_TIME", 250)
     monkeypatch.setattr(CsvSource, "piece_bytes", 1200)
 
 
@@ -91,15 +91,15 @@ def test_a_folder_a_pattern_a_list_and_one_file_are_read(folder):
     assert read_csv(folder, schema=SCHEMA).to_message() == rows
     assert read_csv(str(folder / "part-*"), schema=rows.schema).to_message() == rows
     names = [folder / "part-1.csv.gz", str(folder / "part-0.csv")]
-    assert read_csv(names, schema=SCHEMA).to_message() == fw.concat([rows[35:], rows[:35]])
-    assert read_csv(folder / "part-0.csv", "n").to_message().to_dict() == {"n": list(range(35))}
+    assert read_csv(names, schema=SCHEMA).to_message() == fw.concat([rows[18:], rows[:18]])
+    assert read_csv(folder / "part-0.csv", "n").to_message().to_dict() == {"n": list(range(18))}
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     rows=st.lists(st.integers(0, NUM_ROWS - 1), min_size=1, max_size=40),
-    start=st.integers(0, 60),
-    stop=st.integers(0, 60),
+    start=st.integers(0, 30),
+    stop=st.integers(0, 30),
 )
 def test_any_rows_in_any_order_are_those_of_the_message(folder, rows, start, stop):
     source, whole = read_csv(folder, schema=SCHEMA), message()
@@ -112,18 +112,18 @@ def test_any_rows_in_any_order_are_those_of_the_message(folder, rows, start, sto
 
 def test_only_the_blocks_that_hold_wanted_rows_are_decoded_and_each_once(folder, monkeypatch):
     source = read_csv(folder, schema=SCHEMA)
-    assert len(source.blocks) > 5
+    assert len(source.blocks) > 4
     decoded = []
     understood = CsvSource.understood
     monkeypatch.setattr(
         CsvSource, "understood", lambda self, piece, data: decoded.append(piece.start) or understood(self, piece, data)
     )
-    source.fetch(np.array([0, 1, 34, 0]))
+    source.fetch(np.array([0, 1, 17, 0]))
     assert len(decoded) == 2
-    source.fetch(np.array([1, 34]))
+    source.fetch(np.array([1, 17]))
     assert len(decoded) == 2
     monkeypatch.setattr("fireworks.formats.block_source._KEPT_BYTES", 1)
-    source.fetch(np.array([0, 15, 34]))
+    source.fetch(np.array([0, 9, 17]))
     assert len(source._kept) == 1
 
 
@@ -251,7 +251,9 @@ def test_a_value_that_does_not_fit_is_an_error_with_line_column_and_value(tmp_pa
 @pytest.mark.parametrize(("kind", "better"), [("int64", "Int64"), ("uint8", "UInt8"), ("bool", "boolean")])
 def test_a_missing_value_where_the_type_knows_none_is_an_error(tmp_path, kind, better):
     source = write(tmp_path / "a.csv", "w,v\na,1\nc,\n", schema={"v": kind})
-    with pytest.raises(ColumnValueError, match=rf"line 3: column 'v' has no value, and {kind} knows none, as schema= says") as caught:
+    with pytest.raises(
+        ColumnValueError, match=rf"line 3: column 'v' has no value, and {kind} knows none, as schema= says"
+    ) as caught:
         source.to_message()
     assert f"schema={{'v': {better!r}}}" in str(caught.value)
 
@@ -278,7 +280,7 @@ def test_declared_types_are_what_comes_out(tmp_path):
 
 
 def test_categories_that_nobody_knows_are_refused(tmp_path):
-    with pytest.raises(ColumnTypeError, match="categories of column 'a' are not known before the end; name them"):
+    with pytest.raises(ColumnTypeError, match=r"categories of column 'a' are not known before the end; name them"):
         write(tmp_path / "a.csv", "a\nx\n", schema={"a": "category"})
 
 
@@ -287,9 +289,7 @@ def test_categories_that_nobody_knows_are_refused(tmp_path):
 
 def test_separators_decimals_nulls_quotes_and_lines_before(tmp_path):
     text = "made by hand\n\na;b;c\n1,5;NA;'x;y'\n2,5;7;\"\n"
-    source = write(
-        tmp_path / "a.csv", text, separator=";", decimal=",", null_values="NA", quote="'", skip_lines=2
-    )
+    source = write(tmp_path / "a.csv", text, separator=";", decimal=",", null_values="NA", quote="'", skip_lines=2)
     assert source.to_message().to_dict() == {"a": [1.5, 2.5], "b": [pd.NA, 7], "c": ["x;y", '"']}
     assert write(tmp_path / "a.tsv", "a\tb\n1,2\t3\n").to_message().to_dict() == {"a": ["1,2"], "b": [3]}
     (tmp_path / "b.tsv.gz").write_bytes(packed(b"a\tb\n1\t3\n", "b.tsv.gz"))
@@ -299,9 +299,12 @@ def test_separators_decimals_nulls_quotes_and_lines_before(tmp_path):
 
 
 def test_names_may_be_given(tmp_path):
-    assert write(tmp_path / "a.csv", "1,2\n3,4\n", header=["a", "b"]).to_message().to_dict() == {"a": [1, 3], "b": [2, 4]}
+    assert write(tmp_path / "a.csv", "1,2\n3,4\n", header=["a", "b"]).to_message().to_dict() == {
+        "a": [1, 3],
+        "b": [2, 4],
+    }
     assert len(write(tmp_path / "empty.csv", "", header=["a", "b"])) == 0
-    assert write(tmp_path / "bom.csv", "\ufeff1,2\n", header=["a", "b"])["a" == "b"].to_dict() == {"a": [1], "b": [2]}
+    assert write(tmp_path / "bom.csv", "\ufeff1,2\n", header=["a", "b"])[0].to_dict() == {"a": [1], "b": [2]}
 
 
 def test_other_encodings(tmp_path):
@@ -335,17 +338,21 @@ def test_a_row_longer_than_a_block(tmp_path):
 
 def test_an_empty_file_is_an_error(tmp_path):
     for text in ("", "\n\n"):
-        with pytest.raises(FileFormatError, match=r"a.csv' is empty: not even the names of columns are there; leave it"):
+        with pytest.raises(
+            FileFormatError, match=r"a.csv' is empty: not even the names of columns are there; leave it"
+        ):
             write(tmp_path / "a.csv", text)
 
 
 def test_names_that_are_no_text_are_an_error(tmp_path):
-    with pytest.raises(FileFormatError, match="the names of its columns are no text in utf-8: .*pass encoding="):
+    with pytest.raises(FileFormatError, match=r"the names of its columns are no text in utf-8: .*pass encoding="):
         write(tmp_path / "a.csv", b"a\xff,b\n1,2\n")
 
 
 def test_a_column_named_twice_is_an_error(tmp_path):
-    with pytest.raises(ColumnTypeError, match="a.csv' has the column 'a' twice; rename one, or pass all names as header="):
+    with pytest.raises(
+        ColumnTypeError, match=r"a.csv' has the column 'a' twice; rename one, or pass all names as header="
+    ):
         write(tmp_path / "a.csv", "a,b,a\n")
 
 
@@ -354,59 +361,69 @@ def test_files_with_other_columns_are_an_error(tmp_path):
     (tmp_path / "b.csv").write_text("b,a\n3,4\n")
     assert read_csv(tmp_path).to_message().to_dict() == {"a": [1, 4], "b": [2, 3]}
     (tmp_path / "c.csv").write_text("a,c\n")
-    with pytest.raises(SchemaMismatchError, match="column 'b' is in '.*a.csv' and not in '.*c.csv'; files that are read"):
+    with pytest.raises(
+        SchemaMismatchError, match=r"column 'b' is in '.*a.csv' and not in '.*c.csv'; files that are read"
+    ):
         read_csv(tmp_path)
     (tmp_path / "c.csv").write_text("a,b,c\n")
-    with pytest.raises(SchemaMismatchError, match="column 'c' is in '.*c.csv' and not in '.*a.csv'; files that are read"):
+    with pytest.raises(
+        SchemaMismatchError, match=r"column 'c' is in '.*c.csv' and not in '.*a.csv'; files that are read"
+    ):
         read_csv(tmp_path)
 
 
 def test_a_value_of_another_type_in_a_later_file_is_an_error(tmp_path):
     (tmp_path / "a.csv").write_text("a\n1\n")
     (tmp_path / "b.csv").write_text("a\nx\n")
-    with pytest.raises(ColumnValueError, match="b.csv', line 2: column 'a' holds 'x', which is no int64, the type of the"):
+    with pytest.raises(
+        ColumnValueError, match=r"b.csv', line 2: column 'a' holds 'x', which is no int64, the type of the"
+    ):
         read_csv(tmp_path).to_message()
 
 
 def test_another_number_of_fields_is_an_error(tmp_path):
-    with pytest.raises(FileFormatError, match="a.csv', line 4: 3 fields, and there are 2 columns; mend the line, pass the"):
+    with pytest.raises(
+        FileFormatError, match=r"a.csv', line 4: 3 fields, and there are 2 columns; mend the line, pass the"
+    ):
         write(tmp_path / "a.csv", 'a,b\n"1\n",2\n3,4,5\n')
-    source = write(tmp_path / "a.csv", "a,b\n" + "1,2\n" * 300 + "7\n")
-    csv_rows = write(tmp_path / "a.csv", "a,b\n" + "1,2\n" * 300 + "7\n", schema={"a": "int64", "b": "int64"})
-    for one in (source, csv_rows) if source is None else (csv_rows,):
-        with pytest.raises(FileFormatError, match="line 302: 1 field, and there are 2 columns"):
-            one.to_message()
+    for schema in (None, {"a": "int64", "b": "int64"}):  # found when types are looked for, or later
+        with pytest.raises(FileFormatError, match=r"line 302: 1 field, and there are 2 columns"):
+            write(tmp_path / "a.csv", "a,b\n" + "1,2\n" * 300 + "7\n", schema=schema).to_message()
 
 
 def test_a_quotation_mark_that_is_never_closed_is_an_error(tmp_path):
-    with pytest.raises(FileFormatError, match="a.csv', line 3: a quotation mark is opened and never closed; mend the line"):
+    with pytest.raises(
+        FileFormatError, match=r"a.csv', line 3: a quotation mark is opened and never closed; mend the line"
+    ):
         len(write(tmp_path / "a.csv", 'a,b\n1,2\n"3,4\n5,6\n', schema={"a": "str", "b": "str"}))
+    source = write(tmp_path / "a.csv", 'a,b\n1,2\n"3,4\n5,6\n', schema={"a": "str", "b": "str"}, on_error="quarantine")
     with pytest.warns(QuarantineWarning):
-        source = write(tmp_path / "a.csv", 'a,b\n1,2\n"3,4\n5,6\n', schema={"a": "str", "b": "str"}, on_error="quarantine")
         assert source.to_message().to_dict() == {"a": ["1"], "b": ["2"]}
     assert source.quarantined()["line"].tolist() == [3]
     assert source.quarantined()["reason"].tolist() == ["a quotation mark is opened and never closed"]
 
 
 def test_bytes_that_are_no_text_are_an_error(tmp_path):
-    with pytest.raises(ColumnValueError, match="line 3: column 'a' holds 'x�', which is no str"):
+    with pytest.raises(ColumnValueError, match=r"line 3: column 'a' holds 'x�', which is no str"):
         write(tmp_path / "a.csv", b"a,b\ny,2\nx\xff,4\n").to_message()
 
 
 def test_a_file_that_changes_is_an_error(tmp_path):
     source = write(tmp_path / "a.csv", "a,b\n" + "1,2\n" * 1000)
-    rows = iter(source)
+    rows = source.scan(range(1000), Budget(1))
     next(rows)
     (tmp_path / "a.csv").write_text("a,b\n" + "3,4\n" * 1001)
-    with pytest.raises(FileChangedError, match="a.csv' has changed since the source was made; make the pipe anew"):
+    with pytest.raises(FileChangedError, match=r"a.csv' has changed since the source was made; make the pipe anew"):
         list(rows)
-    with pytest.raises(FileChangedError, match="has changed"):
+    with pytest.raises(FileChangedError, match=r"has changed"):
         source[999]
 
 
 def test_a_reader_that_finds_other_rows_is_an_error(tmp_path, monkeypatch):
     source = write(tmp_path / "a.csv", "a,b\n1,2\n3,4\n")
-    with pytest.raises(FileFormatError, match="3 rows begin where 2 are read; it may have changed, or a quotation mark is"):
+    with pytest.raises(
+        FileFormatError, match=r"3 rows begin where 2 are read; it may have changed, or a quotation mark is"
+    ):
         source._converted(0, b"1,2\n3,4\n", source._types, 3)
 
 
@@ -414,16 +431,16 @@ def test_a_block_that_no_row_is_to_blame_for_keeps_its_error(tmp_path, monkeypat
     source = write(tmp_path / "a.csv", "a,b\n1,2\n3,4\n")
     monkeypatch.setattr(CsvSource, "bad_rows", lambda *_, **__: [])
     monkeypatch.setattr(CsvSource, "understood", lambda *_: (_ for _ in ()).throw(pa.ArrowInvalid("odd")))
-    with pytest.raises(pa.ArrowInvalid, match="odd"):
+    with pytest.raises(pa.ArrowInvalid, match=r"odd"):
         source.to_message()
     monkeypatch.setattr(source, "on_error", "quarantine")
-    with pytest.raises(pa.ArrowInvalid, match="odd"):
+    with pytest.raises(pa.ArrowInvalid, match=r"odd"):
         list(source.stream(0))
 
 
 def test_a_first_block_that_arrow_refuses_is_no_csv(tmp_path, monkeypatch):
     monkeypatch.setattr(CsvSource, "_wrong_lengths", lambda *_: [])
-    with pytest.raises(FileFormatError, match="a.csv' is no CSV file, or a damaged one: CSV parse error"):
+    with pytest.raises(FileFormatError, match=r"a.csv' is no CSV file, or a damaged one: CSV parse error"):
         write(tmp_path / "a.csv", "a,b\n1,2,3\n")
 
 
@@ -432,7 +449,7 @@ def test_a_first_block_that_arrow_refuses_is_no_csv(tmp_path, monkeypatch):
     [
         ({"separator": ",,"}, ValueError, "separator is one ASCII character that has no other meaning; got ',,'"),
         ({"separator": '"'}, ValueError, "separator is one ASCII character"),
-        ({"quote": ","  , "separator": ","}, ValueError, "is one ASCII character that has no other meaning"),
+        ({"quote": ",", "separator": ","}, ValueError, "is one ASCII character that has no other meaning"),
         ({"decimal": ""}, ValueError, "decimal is one ASCII character"),
         ({"null_values": [1]}, ValueError, r"null_values is a text or several; got \[1\]"),
         ({"skip_lines": -1}, ValueError, "skip_lines"),
@@ -462,8 +479,8 @@ def with_bad_rows(tmp_path):
 
 
 def test_bad_rows_are_set_aside_and_the_rest_keeps_its_numbers(with_bad_rows):
-    lines, source = with_bad_rows
-    with pytest.warns(QuarantineWarning, match="4 rows were set aside"):
+    _, source = with_bad_rows
+    with pytest.warns(QuarantineWarning, match=r"4 rows were set aside"):
         rows = source.to_message()
     good = [i for i in range(200) if i not in {3, 50, 51, 199}]
     assert rows["n"].tolist() == good
@@ -478,7 +495,9 @@ def test_bad_rows_are_set_aside_and_the_rest_keeps_its_numbers(with_bad_rows):
         "column 'n' has no value, and int64 knows none",
     ]
     assert not source.is_indexable
-    with pytest.raises(UnknownLengthError, match="sets rows aside that can't be read, so the number of the others is not"):
+    with pytest.raises(
+        UnknownLengthError, match=r"sets rows aside that can't be read, so the number of the others is not"
+    ):
         len(source)
 
 
@@ -518,14 +537,18 @@ def test_columns_are_pushed_down_and_filters_read_only_theirs(folder, monkeypatc
     monkeypatch.setattr(
         CsvSource,
         "_table",
-        lambda self, number, data, columns, *rest: read.append(tuple(columns)) or table(self, number, data, columns, *rest),
+        lambda self, number, data, columns, *rest: (
+            read.append(tuple(columns)) or table(self, number, data, columns, *rest)
+        ),
     )
     source = read_csv(folder, schema=SCHEMA)
     read.clear()
     assert source.select("n").to_message()["n"].tolist() == list(range(NUM_ROWS))
     assert {*read} == {("n",)}
     read.clear()
-    found = source.find(parse("n >= 20 and k < 25"), lambda rows: np.asarray(rows["n"] >= 20) & np.asarray(rows["k"].fillna(99) < 25))
+    found = source.find(
+        parse("n >= 20 and k < 25"), lambda rows: np.asarray(rows["n"] >= 20) & np.asarray(rows["k"].fillna(99) < 25)
+    )
     assert {*read} == {("n", "k")}
     assert found.tolist() == [20, 21, 22, 23, 24]
     assert source.narrowed(["k", "n"]).known_columns == ["n", "k"]
@@ -540,7 +563,7 @@ def test_it_travels_without_what_it_has_open(folder):
     again = pickle.loads(pickle.dumps(source))
     assert again._kept == {}
     assert again._shared.blocks is not None
-    assert again[59] == message()[59:]
+    assert again[29] == message()[29:]
 
 
 def test_it_names_itself_and_tells_its_content(folder, tmp_path):

@@ -68,7 +68,9 @@ def cut(data, size):
     return chunks
 
 
-texts = st.lists(st.sampled_from([b"a", b"b", b'"', b'"', b",", b"\n", b"\n", b"\r\n", b"\r", b" ", b'""', b'"\n"']), max_size=40)
+texts = st.lists(
+    st.sampled_from([b"a", b"b", b'"', b'"', b",", b"\n", b"\n", b"\r\n", b"\r", b" ", b'""', b'"\n"']), max_size=40
+)
 
 
 @settings(max_examples=400, deadline=None)

@@ -90,6 +90,12 @@ def test_one_dimension_is_a_numpy_column_more_are_a_tensor_and_texts_are_texts(t
     assert str(saved(tmp_path / "c.npy", np.array(["ab", "c"])).schema["x"].dtype) == "str"
 
 
+def test_texts_without_letters_and_rows_without_numbers(tmp_path):
+    assert saved(tmp_path / "a.npy", np.empty(3, dtype="U0"))[[2, 0]]["x"].tolist() == ["", ""]
+    assert saved(tmp_path / "b.npy", np.empty((3, 0)))[[2, 0]]["x"].shape == (2, 0)
+    assert saved(tmp_path / "c.npy", np.empty((0, 4)))[:]["x"].shape == (0, 4)
+
+
 def test_fields_of_records_are_columns_also_those_of_several_numbers(tmp_path):
     records = np.zeros(5, dtype=[("tag", "u1"), ("n", ">i4"), ("x", "<f4", (2,)), ("word", "U2"), ("c", "<c16")])
     records["n"], records["x"], records["word"] = np.arange(5), np.arange(10).reshape(5, 2), list("abcde")
@@ -189,6 +195,10 @@ class TestWhatIsRefused:
             ("{'descr': '<f8', 'fortran_order': False, 'shape': 3}", "its shape is 3"),
             ("{'descr': 'what', 'fortran_order': False, 'shape': (3,)}", "what"),
             ("{'shape': (3,)}", "fortran_order"),
+            (
+                "{'descr': ('<f4', (2,)), 'fortran_order': False, 'shape': (3,)}",
+                "its type is .*, which is several values",
+            ),
             ("__import__('os')", "malformed"),
             ("{" * 9000, "."),
         ],

@@ -86,6 +86,7 @@ def test_archives_of_numpy_are_read_wherever_their_members_begin(tmp_path, save)
 def test_columns_are_chosen_in_the_order_asked_for(folder):
     assert read_npz(folder, ["word", "n"]).known_columns == ["word", "n"]
     assert read_npz(folder, "t")[[22, 1]].to_dict() == {"t": [22, 1]}
+    assert read_npz(folder, ["t", "t"]).known_columns == ["t"]
     with pytest.raises(ColumnNotFoundError, match=r"read_npz: no column 'wrd'; .* Did you mean 'word'\?"):
         read_npz(folder, "wrd")
 

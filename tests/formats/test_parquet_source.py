@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import fireworks as fw
-from fireworks.core.expressions import parse
 from fireworks.core.budget import Budget
+from fireworks.core.expressions import parse
 from fireworks.errors import (
     ColumnNotFoundError,
     ColumnValueError,
@@ -223,7 +223,7 @@ def test_each_row_group_is_decoded_once_and_the_last_ones_are_kept(folder, monke
         monkeypatch.setattr("fireworks.formats.parquet_source._CACHE_BYTES", 10**9)
         roomy.to_message()
         assert sum(size for _, size in roomy._decoded.values()) <= 170
-        assert len(roomy._decoded) == 2
+        assert len(roomy._decoded) == 3
 
 
 @pytest.mark.parametrize("limit", [1, 100, 1000, 3000])
@@ -232,7 +232,7 @@ def test_rows_of_a_row_group_that_is_too_large_to_keep_are_taken_piece_by_piece(
     source, rows = ParquetSource(folder), np.array([3, 59, 3, 0, 34, 35, 7, 20, 9])
     assert source.fetch(rows) == message().take(rows)
     assert source.fetch(range(7, 37)) == message()[7:37]
-    assert limit > 1000 or not source._decoded
+    assert limit >= 1000 or not source._decoded
 
 
 def test_columns_are_named_once_and_come_in_the_order_given(folder):
@@ -378,14 +378,12 @@ class TestGivenTypes:
     )
     def test_files_whose_types_differ_are_read_as_one(self, tmp_path, kinds, wanted, dtype):
         for number, kind in enumerate(kinds):
-            pq.write_table(
-                pa.table({"n": pa.array([number, 7]).cast(pa.int32()).cast(kind), "m": [0, 1]}),
-                tmp_path / f"{number}.parquet",
-            )
+            values = pa.array([number, 7]).cast(pa.int64() if pa.types.is_timestamp(kind) else pa.int32())
+            pq.write_table(pa.table({"n": values.cast(kind), "m": [0, 1]}), tmp_path / f"{number}.parquet")
         source = read_parquet(tmp_path, schema={"n": wanted})
-        expected = fw.concat(
-            [fw.Message({"n": pa.array([n, 7]).cast(pa.int32()).cast(pa.type_for_alias(str(wanted)))}) for n in (0, 1)]
-        )
+        parts = [pq.read_table(tmp_path / f"{n}.parquet", columns=["n"]) for n in (0, 1)]
+        target = pa.schema({"n": pa.type_for_alias(str(wanted))})
+        expected = fw.Message(pa.concat_tables([part.cast(target) for part in parts]))
         assert str(source.schema["n"].dtype) == dtype
         assert source.select("n").to_message() == expected
         assert source.to_message()["m"].tolist() == [0, 1, 0, 1]

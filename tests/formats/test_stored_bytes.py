@@ -118,7 +118,7 @@ class TestWithoutRoom:
             ):
                 held.memory()
             assert not list(small.iterdir())
-        with largest_file(2**20), pytest.raises(DiskSpaceError, match="can't be unpacked into .*: File too large"):
+        with largest_file(2**20), pytest.raises(DiskSpaceError, match=r"can't be unpacked into .*: File too large"):
             held.memory()
         assert held.memory().tobytes() == DATA
 

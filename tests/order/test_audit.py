@@ -61,19 +61,16 @@ class TestWaysToShuffle:
         assert audit["effective batch by label"].observed == pytest.approx(1, abs=0.1)
 
     def test_an_order_that_deals_labels_out_is_more_even(self):
-        dealt = quality.Ordered(data(), lambda count: np.arange(count).reshape(10, -1).T.reshape(-1))
-        audit = dealt.batch(100).audit(by="label")
-        assert audit["effective batch by label"].observed > 1e6
-        assert audit["effective batch by label"].z < 0
-        shuffled = dealt.batch(100).shuffle(seed=0).audit(by="label")
-        assert "effective batch by label" in shuffled.verdict or not shuffled.is_uniform
-
-    def test_an_order_that_is_more_even_in_all_says_so(self):
-        audit = quality.Ordered(data(1000), lambda count: np.arange(count).reshape(10, -1).T.reshape(-1)).batch(10)
-        measures = audit.audit(by="label").measures
-        even = [measure for measure in measures if not measure.is_uniform and measure.z < 0]
-        assert even
-        assert all(measure.verdict.startswith("otherwise than in a uniform order") for measure in even)
+        # Ten of each class in every batch, which ones at random.
+        random = np.random.default_rng(0)
+        order = np.stack([random.permutation(2000) + 2000 * label for label in range(10)], axis=1).reshape(-1)
+        audit = quality.Ordered(data(), lambda count: order).batch(100).audit(by="label")
+        measure = audit["effective batch by label"]
+        assert measure.observed > 1e6
+        assert measure.z < -5
+        assert measure.verdict.startswith("otherwise than in a uniform order: a batch tells of 'label' what")
+        assert audit.verdict.startswith("more even than a uniform order: see effective batch by label")
+        assert not audit.is_uniform
 
 
 class TestWhichRowsCame:
@@ -324,6 +321,32 @@ class TestGuarantees:
 
     def test_a_stage_that_draws_nothing_says_nothing(self):
         assert list(guarantees(data(100).filter(is_odd).batch(3).take(2).repeat(2))) == []
+
+    @pytest.mark.parametrize(
+        ("make", "text"),
+        [
+            (lambda rows: rows.split(0.5, 0.5, seed=0)[0], "each choice of so many items is equally likely; they keep"),
+            (
+                lambda rows: rows.split(0.5, 0.5, seed=0, stratify="label")[0],
+                "of each class of 'label' is equally likely",
+            ),
+            (lambda rows: rows.split(0.5, 0.5, seed=0, group="label")[0], "whole groups, the largest first"),
+            (lambda rows: rows.sample(9, seed=0), "each sequence of so many items is equally likely"),
+            (lambda rows: rows.sample(9, replace=True, seed=0), "draws are independent, each of all items alike"),
+            (
+                lambda rows: rows.sample(9, weights="label", seed=0),
+                "one item after the other, each of those that are left",
+            ),
+            (
+                lambda rows: rows.sample(9, weights="label", replace=True, seed=0),
+                "all items in proportion to the weights",
+            ),
+            (lambda rows: fw.Feedback(rows, seed=0), "each row comes as often as its share of the weights says"),
+        ],
+    )
+    def test_splits_and_samples_say_theirs(self, make, text):
+        ((_, said),) = guarantees(make(data(100)))
+        assert text in said
 
     def test_a_stage_of_ones_own_may_say_something(self):
         class Reverse(fw.OrderStage):

@@ -15,7 +15,8 @@ from pipelines import counting, table
 
 class TestContract(fw.testing.PipeContract):
     @pytest.fixture(
-        params=[lambda: table(13).bootstrap(seed=0), lambda: table(23).batch(3).bootstrap(seed=0)], ids=["rows", "batches"]
+        params=[lambda: table(13).bootstrap(seed=0), lambda: table(23).batch(3).bootstrap(seed=0)],
+        ids=["rows", "batches"],
     )
     def make_pipe(self, request):
         return request.param

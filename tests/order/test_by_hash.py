@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fireworks as fw
-from fireworks.errors import ColumnTypeError, ColumnValueError, NoRandomAccessError
 from columns_read import Watched
+from fireworks.errors import ColumnTypeError, ColumnValueError, NoRandomAccessError
 from fireworks.order.by_hash import hash_bounds
 from pipelines import counting, table
 
@@ -162,7 +162,9 @@ class TestRefusals:
             fw.source({"k": ["a", None, "b"]}).split_by_hash("k", 0.5, 0.5, seed=0)
 
     def test_a_part_without_rows(self):
-        with pytest.raises(ValueError, match=r"split_by_hash: no key of 1 rows falls into part \d of \[0\.5, 0\.5\]; give it"):
+        with pytest.raises(
+            ValueError, match=r"split_by_hash: no key of 1 rows falls into part \d of \[0\.5, 0\.5\]; give it"
+        ):
             fw.source({"k": ["a"]}).split_by_hash("k", 0.5, 0.5, seed=0)
 
     def test_several_values_per_row(self):

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fireworks as fw
-from fireworks.errors import ColumnNotFoundError, ColumnTypeError, ColumnValueError, NoRandomAccessError
 from columns_read import Watched
+from fireworks.errors import ColumnNotFoundError, ColumnTypeError, ColumnValueError, NoRandomAccessError
 from fireworks.order.shares import part_sizes
 from pipelines import add_noise, counting, table
 
@@ -44,7 +44,7 @@ class TestAt:
         [
             "2024-01-04",
             pd.Timestamp("2024-01-04"),
-            dt.datetime(2024, 1, 4),
+            pd.Timestamp("2024-01-04").to_pydatetime(),
             dt.date(2024, 1, 4),
             np.datetime64("2024-01-04"),
             pd.Timestamp("2024-01-04 01:00", tz="Europe/Berlin"),
@@ -209,16 +209,22 @@ class TestRefusals:
 
     def test_rows_without_a_time(self):
         data = fw.source({"when": pd.to_datetime(["2024", None, "2025", None])})
-        with pytest.raises(ColumnValueError, match=r"split_by_time: column 'when' is null in rows \[1, 3\] of the input"):
+        with pytest.raises(
+            ColumnValueError, match=r"split_by_time: column 'when' is null in rows \[1, 3\] of the input"
+        ):
             data.split_by_time("when", at="2025")
 
     def test_texts(self):
-        with pytest.raises(ColumnTypeError, match=r"split_by_time: column 'when' is .*, and a time is a date or a number\. Make"):
+        with pytest.raises(
+            ColumnTypeError, match=r"split_by_time: column 'when' is .*, and a time is a date or a number\. Make"
+        ):
             fw.source({"when": ["2024", "2025"]}).split_by_time("when", at="2025")
 
     def test_a_time_beyond_nanoseconds(self):
         data = fw.source({"when": np.array(["2024", "9999"], dtype="datetime64[s]")})
-        with pytest.raises(ColumnValueError, match=r"column 'when', row 1: a time lies between the years 1678 and 2261"):
+        with pytest.raises(
+            ColumnValueError, match=r"column 'when', row 1: a time lies between the years 1678 and 2261"
+        ):
             data.split_by_time("when", at="2025")
 
     def test_no_such_column(self):

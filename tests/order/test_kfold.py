@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from sklearn.model_selection import KFold, StratifiedKFold
 
 import fireworks as fw
+from columns_read import Watched
 from fireworks.errors import ColumnValueError, NoRandomAccessError
 from fireworks.order.keys import random_order
-from columns_read import Watched
 from pipelines import counting, numbers, table
 
 

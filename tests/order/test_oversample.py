@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fireworks as fw
-from fireworks.errors import ColumnTypeError, NoRandomAccessError
 from columns_read import Watched
+from fireworks.errors import ColumnTypeError, NoRandomAccessError
 from fireworks.order.keys import keys
 from pipelines import add_noise, counting, table
 
@@ -20,7 +20,10 @@ def unbalanced():
 
 class TestContract(fw.testing.PipeContract):
     @pytest.fixture(
-        params=[lambda: unbalanced().oversample("label", seed=0), lambda: unbalanced().oversample("label", seed=0).batch(4)],
+        params=[
+            lambda: unbalanced().oversample("label", seed=0),
+            lambda: unbalanced().oversample("label", seed=0).batch(4),
+        ],
         ids=["rows", "batched"],
     )
     def make_pipe(self, request):

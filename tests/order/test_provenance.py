@@ -132,6 +132,12 @@ class TestAnyPipeline:
             lines = pipe.when(range(100), 4).to_dict("records")
             assert lines == places_in(what_came(pipe, 4), range(100), is_batched=pipe.is_batched)
 
+    def test_rows_are_found_without_a_table_too(self, monkeypatch):
+        pipe = table(100).shuffle(seed=0).batch(9).repeat(2)
+        expected = pipe.when(range(0, 100, 3), 1)
+        monkeypatch.setattr("fireworks.order.provenance._LONGEST_TABLE", 0)
+        assert pipe.when(range(0, 100, 3), 1) == expected
+
 
 class TestRowsOf:
     def test_one_batch_is_an_array_and_several_are_a_list(self):

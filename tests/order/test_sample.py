@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fireworks as fw
+from columns_read import Watched
 from fireworks.errors import (
     ColumnLengthError,
     ColumnNotFoundError,
@@ -19,7 +20,6 @@ from fireworks.errors import (
     ColumnValueError,
     NoRandomAccessError,
 )
-from columns_read import Watched
 from fireworks.order.keys import keys, random_order
 from pipelines import add_noise, counting, numbers, table
 
@@ -133,7 +133,9 @@ class TestChances:
         assert chi_squared(counts, dict.fromkeys(counts, 200)) < 31.3  # 11 degrees of freedom
 
     def test_adjacent_seeds_are_independent(self):
-        counts = Counter((drawn(table(3).sample(1, seed=s))[0], drawn(table(3).sample(1, seed=s + 1))[0]) for s in range(1800))
+        counts = Counter(
+            (drawn(table(3).sample(1, seed=s))[0], drawn(table(3).sample(1, seed=s + 1))[0]) for s in range(1800)
+        )
         assert chi_squared(counts, dict.fromkeys(((a, b) for a in range(3) for b in range(3)), 200)) < 26.1  # 8
 
     def test_weights_with_replacement(self):
@@ -214,26 +216,38 @@ class TestRefusals:
             table().sample(3, replace=1, seed=0)
 
     def test_more_than_there_are(self):
-        with pytest.raises(ValueError, match=r"sample: 24 items can't be drawn from 23; take fewer, or pass replace=True\."):
+        with pytest.raises(
+            ValueError, match=r"sample: 24 items can't be drawn from 23; take fewer, or pass replace=True\."
+        ):
             table().sample(24, seed=0)
-        with pytest.raises(ValueError, match=r"5 items can't be drawn from 4 of a weight above zero; take fewer, or pass"):
+        with pytest.raises(
+            ValueError, match=r"5 items can't be drawn from 4 of a weight above zero; take fewer, or pass"
+        ):
             weighted().sample(5, weights="w", seed=0)
         with pytest.raises(ValueError, match=r"1 items can't be drawn from 0; there is nothing to draw from\."):
             table().filter("n", ">", 99).sample(1, replace=True, seed=0)
 
     def test_weights_that_are_none(self):
         for bad in (-1.0, math.inf, math.nan):
-            with pytest.raises(ColumnValueError, match=r"sample: column 'w', row 1 of the input: a weight is .* at least 0; got"):
+            with pytest.raises(
+                ColumnValueError, match=r"sample: column 'w', row 1 of the input: a weight is .* at least 0; got"
+            ):
                 fw.source({"w": [1.0, bad]}).sample(1, weights="w", seed=0)
-            with pytest.raises(ColumnValueError, match=r"sample: weights, row 1 of the input: a weight is a number of at least"):
+            with pytest.raises(
+                ColumnValueError, match=r"sample: weights, row 1 of the input: a weight is a number of at least"
+            ):
                 fw.source({"x": [1.0, 2.0]}).sample(1, weights=[1.0, bad], seed=0)
-        with pytest.raises(ColumnValueError, match=r"sample: column 'w': all weights are zero, so nothing can be drawn\."):
+        with pytest.raises(
+            ColumnValueError, match=r"sample: column 'w': all weights are zero, so nothing can be drawn\."
+        ):
             fw.source({"w": [0.0, 0.0]}).sample(1, weights="w", seed=0)
 
     def test_weights_of_another_type(self):
         with pytest.raises(ColumnTypeError, match=r"sample: column 'word' is .*, and a weight is a number\."):
             table().sample(1, weights="word", seed=0)
-        with pytest.raises(ColumnTypeError, match=r"sample: weights hold torch\.float32 in rows of shape \(2,\); a weight is one"):
+        with pytest.raises(
+            ColumnTypeError, match=r"sample: weights hold torch\.float32 in rows of shape \(2,\); a weight is one"
+        ):
             table().sample(1, weights=torch.zeros(23, 2), seed=0)
 
     def test_weights_of_another_length(self):
@@ -250,7 +264,9 @@ class TestRefusals:
 
     def test_weights_behind_a_shuffle(self):
         for weights in ("w", [1.0] * 23):
-            with pytest.raises(ValueError, match=r"sample: the order of its input changes .* and its weights would be of other"):
+            with pytest.raises(
+                ValueError, match=r"sample: the order of its input changes .* and its weights would be of other"
+            ):
                 table().shuffle(seed=0).sample(3, weights=weights, seed=0)
         with pytest.raises(ValueError, match=r"sample: the values of its input change with every epoch"):
             table().map(add_noise, seed=0).sample(3, weights="noise", seed=0)

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fireworks as fw
+from columns_read import Watched
 from fireworks.errors import ColumnNotFoundError, ColumnTypeError, ColumnValueError, NoRandomAccessError
 from fireworks.order.keys import random_order
 from fireworks.order.split import part_sizes
-from columns_read import Watched
 from pipelines import add_noise, counting, numbers, table
 
 HUNDREDTHS = st.lists(st.integers(1, 60), min_size=1, max_size=6).filter(lambda parts: sum(parts) <= 100)

@@ -74,7 +74,9 @@ def test_parts_of_a_table_that_grows_stay_disjoint(tmp_path):
 
 class TestRefusals:
     def test_no_seed(self):
-        with pytest.raises(ValueError, match=r"train_test_split: a seed is needed, .* pass random_state=0, say, or shuffle=F"):
+        with pytest.raises(
+            ValueError, match=r"train_test_split: a seed is needed, .* pass random_state=0, say, or shuffle=F"
+        ):
             fw.train_test_split(table())
 
     def test_two_seeds(self):
@@ -91,11 +93,15 @@ class TestRefusals:
 
     @pytest.mark.parametrize("size", [0, -1, 0.0, 1.0, 1.5, True, "half", float("nan")])
     def test_sizes_out_of_bounds(self, size):
-        with pytest.raises(ValueError, match=r"test_size is a fraction between 0 and 1, or a count of at least 1; got "):
+        with pytest.raises(
+            ValueError, match=r"test_size is a fraction between 0 and 1, or a count of at least 1; got "
+        ):
             fw.train_test_split(table(), test_size=size, seed=0)
 
     def test_more_than_there_are(self):
-        with pytest.raises(ValueError, match=r"test_size=0\.5 and train_size=20 of 23 items are more than there are; take fewer"):
+        with pytest.raises(
+            ValueError, match=r"test_size=0\.5 and train_size=20 of 23 items are more than there are; take fewer"
+        ):
             fw.train_test_split(table(), test_size=0.5, train_size=20, seed=0)
         with pytest.raises(ValueError, match=r"train_test_split: train_size=24 of 23 items are more than there are"):
             fw.train_test_split(table(), train_size=24, seed=0)
@@ -103,13 +109,17 @@ class TestRefusals:
             fw.train_test_split(table(), test_size=0.5, train_size=0.6, seed=0)
 
     def test_a_part_without_rows(self):
-        with pytest.raises(ValueError, match=r"2 items by test_size=0\.9 and train_size=None leave the training part empty"):
+        with pytest.raises(
+            ValueError, match=r"2 items by test_size=0\.9 and train_size=None leave the training part empty"
+        ):
             fw.train_test_split(table(2), test_size=0.9, seed=0)
         with pytest.raises(ValueError, match=r"train_size=23 leave the test part empty"):
             fw.train_test_split(table(), train_size=23, seed=0)
 
     def test_no_pipe(self):
-        with pytest.raises(TypeError, match=r"train_test_split: expected a pipe; got list\. Wrap it: fw\.source\(…\)\."):
+        with pytest.raises(
+            TypeError, match=r"train_test_split: expected a pipe; got list\. Wrap it: fw\.source\(…\)\."
+        ):
             fw.train_test_split([1, 2, 3], seed=0)
 
     def test_a_stream(self):

@@ -1,11 +1,13 @@
 """Scratch folders: gone with their use, their owner or the next start, and never anybody else's."""
 
+import contextlib
 import fcntl
 import gc
 import os
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -30,15 +32,13 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def left_behind(
-    parent, *, lock=f"fireworks scratch 1\n{module._this_machine()}\nsomewhere 1\n", name="0123456789abcdef"
-):
+def left_behind(parent, *, lock="fireworks scratch 1\nTHIS\nsomewhere 1\n", name="0123456789abcdef"):
     """Make what a process that was killed leaves."""
     folder = parent / f"fireworks-scratch-{name}"
     (folder / "piles-1").mkdir(parents=True)
     (folder / "piles-1" / "00000").write_bytes(b"rows")
     if lock is not None:
-        (folder / LOCK).write_text(lock)
+        (folder / LOCK).write_text(lock.replace("THIS", module._this_machine()))
     return folder
 
 
@@ -59,7 +59,7 @@ class TestFolder:
     def test_is_the_systems_unless_another_is_chosen(self, tmp_path, monkeypatch):
         monkeypatch.delenv("FIREWORKS_SCRATCH", raising=False)
         before = current_folder()
-        assert before == Path(__import__("tempfile").gettempdir())
+        assert before == Path(tempfile.gettempdir())
         monkeypatch.setenv("FIREWORKS_SCRATCH", str(tmp_path))
         assert current_folder() == tmp_path
         (tmp_path / "a").mkdir()
@@ -119,10 +119,9 @@ except PermissionError as error:
 
     def test_a_full_disk(self, tmp_path):
         with small_disk(tmp_path, 2**16), fw.scratch_folder(tmp_path):
-            with pytest.raises(OSError, match="No space left"), (tmp_path / "filler").open("wb") as file:
-                while True:
-                    file.write(b"0" * 4096)
-                    file.flush()
+            with contextlib.suppress(OSError), (tmp_path / "filler").open("wb", buffering=0) as file:
+                while file.write(b"0" * 4096):
+                    pass
             with pytest.raises(
                 DiskSpaceError,
                 match=r"^shuffle: no scratch folder can be made in '.*': No space left on device; make room, or pass another "
@@ -327,21 +326,26 @@ class TestAfterAKill:
 
     def test_processes_that_start_and_are_killed_all_the_time_leave_nothing(self, parent):
         script = """
-from fireworks.spill.scratch import Scratch
+import numpy as np
 import fireworks as fw
+from fireworks.spill.piles import PileWriter
+from fireworks.spill.scratch import Scratch
 fw.scratch_folder(sys.argv[1])
-import fireworks.errors
+rows = fw.Message({"n": np.arange(1000)})
+piles = (np.arange(1000) % 8).astype(np.uint8)
 
 def use():
     for _ in range(1000):
-        with Scratch("shuffle") as scratch:
-            (scratch.path / "rows").write_text("rows")
-            assert (scratch.path / "rows").read_text() == "rows"
+        with Scratch("shuffle") as scratch, PileWriter(rows[:0], 8, scratch.path, extras={}, write_bytes=1000) as writer:
+            writer.write(rows, piles)
+            with writer.finish() as found:
+                for number in range(8):
+                    assert found.read(number)[0] == rows[number::8]
 
 random.seed(0)
 for number in range(60):
     others = [child(use) for _ in range(2)]
-    time.sleep(random.random() / 50)
+    time.sleep(random.random() / 20)
     for other in others:
         os.kill(other, signal.SIGKILL)
         os.waitpid(other, 0)

@@ -1,5 +1,7 @@
 """How the tests of piles write and read them: what they should hold is computed by `Message.take` alone."""
 
+import itertools
+
 import numpy as np
 
 import fireworks as fw
@@ -15,8 +17,9 @@ def written(message, piles, folder, *, num_piles, chunks=1, write_bytes=2**20, n
         message[:0] if no_rows is None else no_rows, num_piles, folder, extras=KEY, write_bytes=write_bytes
     )
     bounds = np.linspace(0, len(message), chunks + 1).astype(int)
-    for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
-        writer.write(message[start:stop], piles[start:stop], {"key": keys[start:stop]})
+    for start, stop in itertools.pairwise(bounds):
+        part = message if chunks == 1 else message[start:stop]
+        writer.write(part, piles[start:stop], {"key": keys[start:stop]})
     return writer.finish(), keys
 
 

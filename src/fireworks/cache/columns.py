@@ -57,11 +57,7 @@ class _Arena:
             self.array = np.empty(shape, dtype=self.array.dtype)
 
     def view(self) -> Column:
-        array = np.asarray(self.array)
-        if self.kind is None:
-            return array
-        tensor = torch.from_numpy(array)
-        return tensor.view(self.kind) if self.kind in _CARRIED else tensor
+        return _as_column(np.asarray(self.array), self.kind)
 
 
 @dataclass
@@ -90,7 +86,7 @@ class Columns:
         self._folder = folder
         self._arenas: dict[str, _Arena] = {}
         for number, (name, column) in enumerate(like._columns.items()):
-            if (values := _as_array(column)) is not None:
+            if (values := as_array(column)) is not None:
                 kind = column.dtype if isinstance(column, torch.Tensor) else None
                 path = None if folder is None else folder / f"column-{number}"
                 empty = np.empty((0, *values.shape[1:]), dtype=values.dtype)
@@ -150,7 +146,7 @@ class Columns:
     def write(self, slots: Positions, message: Message) -> None:
         """Write rows to slots that are free."""
         for name, arena in self._arenas.items():
-            values = _as_array(message._columns[name])
+            values = as_array(message._columns[name])
             assert values is not None  # noqa: S101 (its type is that of the arena)
             arena.array[slots] = values
         if self._loose and len(slots):
@@ -255,7 +251,7 @@ class Columns:
             piece.path.unlink(missing_ok=True)
 
 
-def _as_array(column: Column) -> Array | None:
+def as_array(column: Column) -> Array | None:
     """Return a column as an array whose rows have one width, or None where it is of another kind."""
     if isinstance(column, np.ndarray):
         return None if column.dtype.hasobject else column
@@ -275,12 +271,43 @@ def _as_array(column: Column) -> Array | None:
         return None  # a type that NumPy lacks, or one of its own kind
 
 
+def _as_column(array: Array, kind: torch.dtype | None) -> Column:
+    if kind is None:
+        return array
+    tensor = torch.from_numpy(array)
+    return tensor.view(kind) if kind in _CARRIED else tensor
+
+
+def interleaved(is_first: np.ndarray[Any, np.dtype[np.bool_]], first: Message, second: Message) -> Message:
+    """Return the rows of two messages in one: those of the first where a mask is true, of the second where it is not.
+
+    Numbers are copied once, by NumPy: torch would join them with all of its threads, which wait for each other.
+    """
+    loose = [name for name, column in first._columns.items() if as_array(column) is None]
+    stored: dict[str, Any] = {}
+    if loose:
+        order = np.empty(len(is_first), dtype=np.int64)
+        order[is_first] = np.arange(len(first))
+        order[~is_first] = np.arange(len(first), len(is_first))
+        stored |= concat([first.select(*loose), second.select(*loose)]).take(order)._columns
+    for name, column in first._columns.items():
+        one, other = as_array(column), as_array(second._columns[name])
+        if one is not None:
+            if other is None or other.dtype != one.dtype:
+                stored |= concat([first.select(name), second.select(name)])._columns  # which says what differs
+                continue
+            out = np.empty((len(is_first), *one.shape[1:]), dtype=one.dtype)
+            out[is_first], out[~is_first] = one, other
+            stored[name] = _as_column(out, column.dtype if isinstance(column, torch.Tensor) else None)
+    return Message._of({name: stored[name] for name in first._columns}, len(is_first))
+
+
 def _type_of(name: str, column: Column) -> tuple[str, Any, Any]:
     """Return the type of a column as text and as what is compared."""
     field = field_of(name, column)
     place = column.device if isinstance(column, torch.Tensor) else None
     text = field.type_text + (f" on {place}" if place is not None and place.type != "cpu" else "")
-    return text, (field.dtype, field.shape, place), _as_array(column) is None
+    return text, (field.dtype, field.shape, place), as_array(column) is None
 
 
 def _bytes_of(columns: list[Column]) -> int:

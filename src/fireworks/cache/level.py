@@ -46,6 +46,8 @@ class Level:
         self.columns: Columns | None = None
         self.slots = Slots()
         self.evictions = 0
+        self.is_closed = False
+        """Whether it is full, and stays so until rows are let go by name."""
         self.clear()
 
     def clear(self) -> None:
@@ -55,6 +57,7 @@ class Level:
         self.columns = None
         self.slots.clear()
         self.policy = make_policy(self._policy_name, self._futures)
+        self.is_closed = False
         self.count = 0
         self._row_of = np.empty(0, dtype=np.int64)
         self._free = np.empty(0, dtype=np.int32)
@@ -110,6 +113,7 @@ class Level:
     def use_policy(self, name: str) -> None:
         """Decide by another policy from now on."""
         self._policy_name = name
+        self.is_closed = False
         self.policy = make_policy(name, self._futures)
         self.policy.grow(len(self._row_of))
         self.rescore()
@@ -130,6 +134,7 @@ class Level:
         """Let rows go that are here, each named once."""
         if not len(rows):
             return
+        self.is_closed = False
         try:
             self.slots.remove(rows)
             self._row_of[slots] = -1
@@ -167,6 +172,7 @@ class Level:
                         left.append((gone_rows, columns.take(gone)))
                     self.drop(gone_rows, gone)
                 if len(stay) < len(rows):
+                    self.is_closed = self._policy_name == "pin"
                     if keep_left:
                         out = np.setdiff1d(np.arange(len(rows)), stay, assume_unique=True)
                         left.append((rows[out], message.take(out)))

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from fireworks._internal.checks import check_count
+from fireworks.cache.columns import interleaved
 from fireworks.cache.future import Future, Futures
 from fireworks.cache.level import TABLE_BYTES, Level
 from fireworks.cache.policy import POLICIES
@@ -195,8 +196,6 @@ class MessageCache:
 
     def _also_from_disk(self, wanted: Positions, held: np.ndarray[Any, Any], found: Message) -> Message:
         """Add the rows that lie on disk to those found in memory, and mark them as held."""
-        from fireworks.message import concat
-
         assert self._disk is not None  # noqa: S101
         missing = np.flatnonzero(~held)
         slots = self._disk.slots.find(wanted[missing])
@@ -209,11 +208,9 @@ class MessageCache:
             once, first = np.unique(rows, return_index=True)
             self._disk.drop(once, slots[first].astype(np.int64))
             self._put(once, message.take(first))
-        before = np.flatnonzero(held)
+        in_memory = held.copy()
         held[places] = True
-        if not len(before):
-            return message
-        return concat([found, message]).take(np.argsort(np.concatenate([before, places])))
+        return interleaved(in_memory[held], found, message) if in_memory.any() else message
 
     def contains(self, rows: Any) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Return for each row number whether the row is held; does not count as use.
@@ -296,6 +293,8 @@ class MessageCache:
             SchemaMismatchError: the columns are not those of the rows that are held.
         """
         with self._lock:
+            if all(level.is_closed for level in self._levels()):
+                return
             self._require_same(message)
             new = np.flatnonzero(~self.contains(rows))
             if len(new) < len(rows):

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from fireworks.cache.columns import interleaved
 from fireworks.cache.message_cache import CacheStats, MessageCache
 from fireworks.core.budget import Budget, current_budget, limit_of
 from fireworks.core.chunk import Chunk, Span, as_positions, groups, join
@@ -187,8 +188,17 @@ class Store:
                 ahead.close()
 
     def _from(self, flow: Flow, start: int, stop: int, run: Run) -> Generator[Chunk]:
+        """Yield rows of a flow, small blocks together: what is done per piece must not be done per block."""
+        size = read_rows(flow.base.row_bytes)
+        waiting: list[Chunk] = []
         with closing(cast("Generator[Chunk]", flow.pieces(range(start, stop), run))) as chunks:
-            yield from chunks
+            for chunk in chunks:
+                if waiting and sum(len(part.rows) for part in waiting) + len(chunk.rows) > size:
+                    yield join(waiting)
+                    waiting = []
+                waiting.append(chunk)
+        if waiting:
+            yield join(waiting)
 
     def _end_of_gap(self, flow: Flow, cache: MessageCache, start: int, stop: int) -> int:
         """Return where the next row stands that is held, on the grid of blocks; at most where the pass ends."""
@@ -210,16 +220,15 @@ class Store:
             self._misses += len(positions) - hits
             if hits == len(positions):
                 return _as_chunk(found)
-            missing = np.unique(positions[~held])
+            asked = positions[~held]
+            missing = _once(asked)
             fetched = self._fetch(flow, cache, missing, run)
+            if len(missing) != len(asked) or (missing != asked).any():
+                fetched = fetched.take(np.searchsorted(missing, asked))
             if not hits:
-                if len(missing) == len(positions) and (missing == positions).all():
-                    return fetched
-                return fetched.take(np.searchsorted(missing, positions))
-            place = np.empty(len(positions), dtype=np.int64)
-            place[held] = np.arange(hits)
-            place[~held] = hits + np.searchsorted(missing, positions[~held])
-            return join([_as_chunk(found), fetched]).take(place)
+                return fetched
+            with_rows = {**fetched.message._columns, _ROW: fetched.rows}
+            return _as_chunk(interleaved(held, found, Message._of(with_rows, len(asked))))
 
     # --- what is missing ------------------------------------------------------------------------------------------
 
@@ -401,6 +410,12 @@ def _runs(numbers: Positions, size: int, count: int) -> list[tuple[int, int]]:
     cuts = np.flatnonzero(np.diff(numbers) > 1)
     starts, stops = numbers[np.r_[0, cuts + 1]], numbers[np.r_[cuts, len(numbers) - 1]] + 1
     return [(start * size, min(stop * size, count)) for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)]
+
+
+def _once(rows: Positions) -> Positions:
+    """Return each of the rows once, increasing; quicker than `numpy.unique`, which hashes them first."""
+    rows = np.sort(rows)
+    return rows[np.r_[True, rows[1:] != rows[:-1]]]
 
 
 def _first(mask: np.ndarray[Any, np.dtype[np.bool_]]) -> int:

@@ -65,8 +65,6 @@ class Pipe(Fluent, ABC):
     _run: Run | None  # the latest pass
     random_kind: ClassVar[str | None] = None
     """The kind of a stage that draws, ``shuffle``; with the count of that kind upstream it names the stage in a seed."""
-    guarantee: str | None = None
-    """What a stage promises of the order of its items, where it draws one; shown by `explain` and `audit`."""
 
     def __init__(self, input: Pipe | None = None) -> None:
         if input is not None and not isinstance(input, Pipe):
@@ -132,6 +130,11 @@ class Pipe(Fluent, ABC):
     def known_columns(self) -> list[str] | None:
         """The names of the columns, where they are known without running anything; else None."""
         return None if self.input is None else self.input.known_columns
+
+    @property
+    def guarantee(self) -> str | None:
+        """What this stage promises of the order of its items, where it draws one; shown by `explain` and `audit`."""
+        return None
 
     @property
     def computes(self) -> bool:

@@ -9,6 +9,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -199,9 +200,7 @@ class _Message:
         if len(counts) != sum(nodes) or num_rows < 0:
             raise ValueError("a record batch has other columns than the schema")
         ends = np.cumsum([0, *nodes])
-        return Batch(
-            start, stop, num_rows, tuple(bool(counts[a:b].any()) for a, b in zip(ends[:-1], ends[1:], strict=True))
-        )
+        return Batch(start, stop, num_rows, tuple(bool(counts[a:b].any()) for a, b in pairwise(ends)))
 
 
 class _Table:

@@ -33,6 +33,8 @@ def arrow_type(kind: object, *, name: str, where: str) -> Any:
         return kind
     text = dtype_name(kind) if isinstance(kind, (torch.dtype, np.dtype)) else kind
     try:
+        if kind is None:
+            raise TypeError("None is float64 to NumPy")  # noqa: TRY301 (said below)
         if isinstance(kind, pd.ArrowDtype):
             return kind.pyarrow_dtype
         if isinstance(text, str):

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, ExitStack
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ClassVar, final
+from typing import Any, Self, final
 
 import numpy as np
 import pandas as pd
@@ -211,7 +211,10 @@ class ArrowSource(BlockSource):
                         part = table.select([self._stored[name]]).replace_schema_metadata(None)
                         (column,) = columns_of_table(part).values()
                         found[name] = _joined_categories(found.get(name), column.dtype)
-        return {name: found.get(name, empty.schema[name].dtype) for name in names}  # type: ignore[misc]
+        for name in names:
+            known: Any = empty.schema[name].dtype
+            found.setdefault(name, known)
+        return found
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in super().__getstate__().items() if name != "_categories"}
@@ -238,7 +241,7 @@ class _Reader:
         self._open: OrderedDict[int, tuple[ExitStack, Any, Any]] = OrderedDict()
         self._last: tuple[int, int, Any] | None = None
 
-    def __enter__(self) -> _Reader:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -78,9 +78,7 @@ def to_csv(
     )
 
 
-def _write(
-    messages: Iterator[Message], file: BinaryIO, *, separator: str, null_value: str, method: str | None
-) -> None:
+def _write(messages: Iterator[Message], file: BinaryIO, *, separator: str, null_value: str, method: str | None) -> None:
     row, names = 0, 0
     with packed_output(file, method) as packed:
         for message in messages:

@@ -15,13 +15,18 @@ from pyarrow import csv
 
 from fireworks._internal.checks import check_columns, check_count
 from fireworks.core.pipe import Pipe
-from fireworks.core.source import BadRows
-from fireworks.errors import ColumnNotFoundError, ColumnTypeError, ColumnValueError, FileFormatError, SchemaMismatchError
-from fireworks.formats.block_source import Blocks, Piece
-from fireworks.formats.fixed_types import FixedType, declared, found_in, message_of, text_type
+from fireworks.errors import (
+    ColumnNotFoundError,
+    ColumnTypeError,
+    ColumnValueError,
+    FileFormatError,
+    SchemaMismatchError,
+)
+from fireworks.formats.block_source import Piece
 from fireworks.formats.files import Files
+from fireworks.formats.fixed_types import FixedType, declared, found_in, message_of, text_type
 from fireworks.formats.lines import Block, Places, Rule, State, blocks_of, line_ends, rows_in
-from fireworks.formats.text_blocks import BOM, Bad, TextBlockSource, rows_joined, unreadable
+from fireworks.formats.text_blocks import Bad, TextBlockSource, rows_joined, unreadable
 from fireworks.formats.text_reader import PACKED, check_encoding
 from fireworks.message import Message, Schema
 
@@ -111,6 +116,34 @@ def read_csv(
     )
 
 
+class _Beginning:
+    """The first rows of a file, taken off one by one."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._data = b""
+        self.place = 0
+        """How many bytes were taken off."""
+        self.num_lines = 0
+
+    def cut(self, rule: Rule) -> bytes:
+        """Take off a row, and what of it is none before it; return the row, empty at the end of the file."""
+        while True:
+            starts, stops = rows_in(self._data, rule)
+            if len(stops) and stops[0] < len(self._data):
+                break
+            more = next(self._chunks, None)
+            if more is None:
+                break
+            self._data += more
+        start, stop = (int(starts[0]), int(stops[0])) if len(stops) else (0, 0)
+        row = self._data[start:stop]
+        self.num_lines += line_ends(self._data[:stop])
+        self._data = self._data[stop:]
+        self.place += stop
+        return row
+
+
 class _Head(NamedTuple):
     """What stands before the rows of one file."""
 
@@ -123,7 +156,7 @@ class _Head(NamedTuple):
 
 @final
 class CsvSource(TextBlockSource):
-    """The rows of CSV files, file after file; see `read_csv`, which takes the same arguments.
+    r"""The rows of CSV files, file after file; see `read_csv`, which takes the same arguments.
 
     Example:
         >>> import pathlib, tempfile
@@ -186,38 +219,22 @@ class CsvSource(TextBlockSource):
     def _rule(self, number: int) -> Rule:
         return Rule(None if self._quote is None else ord(self._quote), ord(self.separator_of(number)), "skip")
 
-    def _head(self, number: int, header: bool | Sequence[str]) -> _Head:
-        data, chunks = b"", self.reader().chunks(number)
-        start = 0
-        for _ in range(self._skip_lines + 1):
-            while not len(ends := rows_in(data[start:], Rule())[1]) or start + ends[0] == len(data):
-                chunk = next(chunks, b"")
-                data += chunk
-                if not chunk:
-                    break
-            if _ < self._skip_lines:
-                start += int(ends[0]) if len(ends) else 0
-        if data.startswith(BOM) and not start:
-            start = len(BOM)
+    def _head(self, number: int, header: object) -> _Head:
+        start = self.start_of(number)
+        begin = _Beginning(self.body(number, start))
+        for _ in range(self._skip_lines):
+            begin.cut(Rule())
         if header is not True:
-            chunks.close()  # type: ignore[attr-defined]
-            return _Head(_names(header, number), start, 1 + line_ends(data[:start]))
-        rule = self._rule(number)
-        while not len(ends := rows_in(data[start:], rule)[1]) or start + ends[0] == len(data):
-            chunk = next(chunks, b"")
-            data += chunk
-            if not chunk:
-                break
-        chunks.close()  # type: ignore[attr-defined]
+            return _Head(_names(header), start + begin.place, 1 + begin.num_lines)
+        row = begin.cut(self._rule(number))
         name = self.files.names[number]
-        if not len(ends):
+        if not row:
             raise FileFormatError(
                 f"{_WHERE}: {name!r} is empty: not even the names of columns are there; leave it out, or pass the names as "
                 "header=[…]."
             )
-        first = int(rows_in(data[start:], rule)[0][0])
         try:
-            text = data[start + first : start + int(ends[0])].decode()
+            text = row.decode()
         except UnicodeDecodeError as error:
             raise FileFormatError(
                 f"{_WHERE}: {name!r}: the names of its columns are no text in {self.encoding}: {error}; pass encoding=."
@@ -230,8 +247,7 @@ class CsvSource(TextBlockSource):
                 f"{_WHERE}: {name!r} has the column {twice!r} twice; rename one, or pass all names as header=[…] with "
                 "skip_lines=1."
             )
-        start += int(ends[0])
-        return _Head(tuple(names), start, 1 + line_ends(data[:start]))
+        return _Head(tuple(names), start + begin.place, 1 + begin.num_lines)
 
     def _require_same_names(self) -> None:
         first = self._heads[0].names
@@ -247,9 +263,9 @@ class CsvSource(TextBlockSource):
     # --- types ----------------------------------------------------------------------------------------------------
 
     def _infer(self) -> None:
-        """Find the types of the columns that were not declared in the first rows that there are."""
+        """Find the types of the columns that were not declared in the first rows; of those without values further on."""
         missing = [name for name in self._columns if name not in self._types]
-        sample_bytes, sampled = _SAMPLE_BYTES, 0
+        sampled = 0
         samples: list[Any] = []
         for number in range(len(self.files) if missing else 0):
             with self.reader() as reader:
@@ -257,13 +273,12 @@ class CsvSource(TextBlockSource):
                     piece = Piece(number, block.start, block.stop, 0, block.num_rows, line)
                     samples.append(self._sample(piece, self.raw(reader, piece), missing))
                     sampled += block.stop - block.start
-                    if sampled >= sample_bytes:
-                        if sampled >= _MOST_SAMPLE_BYTES or not _lacks_values(samples, missing):
-                            break
-                        sample_bytes = sampled * 2
-                else:
-                    continue
-            break
+                    if sampled >= _SAMPLE_BYTES and not _lacks_values(samples, missing):
+                        break
+                    if sampled >= _MOST_SAMPLE_BYTES:
+                        break
+            if sampled >= _MOST_SAMPLE_BYTES or not _lacks_values(samples, missing):
+                break
         for name in missing:
             self._types[name] = found_in([sample.column(name) for sample in samples])
         self._unclosed.clear()
@@ -280,7 +295,7 @@ class CsvSource(TextBlockSource):
                 raise FileFormatError(
                     f"{_WHERE}: {self.files.names[piece.file]!r} is no CSV file, or a damaged one: {error}."
                 ) from error
-            starts, stops = self.rows_of(data, piece.file)
+            starts, stops = self.places_of(data, piece.file)
             good = np.setdiff1d(np.arange(len(starts)), [bad.row for bad in self._wrong_lengths(piece, data)])
             return self._table(piece.file, rows_joined(data, starts[good], stops[good]), missing, {})
 
@@ -308,22 +323,22 @@ class CsvSource(TextBlockSource):
             if self.on_error == "raise":
                 with self.reader() as reader:
                     data = reader.read(number, block.start, block.stop)
-                start = int(self.rows_of(data, number)[0][-1])
+                start = int(self.places_of(data, number)[0][-1])
                 line += line_ends(data[:start]) - block.num_lines
                 raise _unclosed(f"{self.files.names[number]!r}, line {line}")
             self._unclosed.add(number)
 
-    def rows_of(self, data: bytes, number: int) -> tuple[Places, Places]:
+    def places_of(self, data: bytes, number: int) -> tuple[Places, Places]:
         """Return where each row of a piece of a file begins and ends."""
         return rows_in(data, self._rule(number))
 
-    def _table(self, number: int, data: bytes, columns: Sequence[str], types: dict[str, Any], handler: Any = None) -> Any:
+    def _table(
+        self, number: int, data: bytes, columns: Sequence[str], types: dict[str, Any], handler: Any = None
+    ) -> Any:
         names = self._heads[number].names
         return csv.read_csv(
             pa.BufferReader(data),
-            csv.ReadOptions(
-                column_names=list(names), block_size=min(len(data) + 1, _LARGEST_PIECE), use_threads=False
-            ),
+            csv.ReadOptions(column_names=list(names), block_size=min(len(data) + 1, _LARGEST_PIECE), use_threads=False),
             csv.ParseOptions(
                 delimiter=self.separator_of(number),
                 quote_char=False if self._quote is None else self._quote,
@@ -337,7 +352,7 @@ class CsvSource(TextBlockSource):
                 null_values=list(self._nulls),
                 strings_can_be_null=True,
                 # alone in its line a missing number has to be two marks, since an empty line is none
-                quoted_strings_can_be_null=len(names) == 1 and not types.get(names[0], text_type) == text_type,
+                quoted_strings_can_be_null=len(names) == 1 and types.get(names[0]) not in {text_type, pa.binary()},
                 decimal_point=self._decimal,
             ),
         )
@@ -372,7 +387,7 @@ class CsvSource(TextBlockSource):
     def bad_rows(self, piece: Piece, data: bytes, *, only_first: bool) -> list[Bad]:
         """Return the rows with too many fields, with too few, and with a value that is not of its column's type."""
         found = {bad.row: bad for bad in self._wrong_lengths(piece, data)}
-        starts, stops = self.rows_of(data, piece.file)
+        starts, stops = self.places_of(data, piece.file)
         if piece.file in self._unclosed and self._is_last(piece):
             found[len(starts) - 1] = Bad(len(starts) - 1, "a quotation mark is opened and never closed", _unclosed)
         others = np.setdiff1d(np.arange(len(starts)), list(found))
@@ -387,7 +402,7 @@ class CsvSource(TextBlockSource):
                 return False
             return True
 
-        for row in unreadable(len(starts), reads, others, only_first=only_first):
+        for row in unreadable(reads, others, only_first=only_first):
             one = np.array([row])
             name = next((name for name in self._columns if not reads(one, [name])), self._columns[0])
             found[row] = self._misfit(row, name, self._text(piece, rows_joined(data, starts[one], stops[one]), name))
@@ -452,7 +467,7 @@ def _one_byte(value: object, name: str, *, also: str) -> str:
     return value
 
 
-def _names(header: object, number: int) -> tuple[str, ...]:
+def _names(header: object) -> tuple[str, ...]:
     names = list(header) if isinstance(header, Iterable) and not isinstance(header, (str, bytes)) else []
     if not names or not all(isinstance(name, str) for name in names) or len({*names}) < len(names):
         raise ValueError(

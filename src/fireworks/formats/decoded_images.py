@@ -83,7 +83,8 @@ class Decoder:
         return torch.from_numpy(array.reshape(*array.shape[:2], MODES[self.mode]))
 
     def _pixels(self, image: Any) -> np.ndarray[Any, Any]:
-        turned = need("PIL.ImageOps", extra="images", user="read_images").exif_transpose(image)
+        turned = image  # ours alone, so that it is turned without a copy
+        need("PIL.ImageOps", extra="images", user="read_images").exif_transpose(turned, in_place=True)
         if turned.mode in _WIDE:
             raise BadImageError(f"its pixels are 32-bit numbers, mode {turned.mode!r}; save it with 8 or 16 bits")
         if self.mode == "I;16":

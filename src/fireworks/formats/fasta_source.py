@@ -79,12 +79,12 @@ def read_fasta(
 
 @final
 class FastaSource(TextBlockSource):
-    """The records of FASTA files, file after file; see `read_fasta`, which takes the same arguments.
+    r"""The records of FASTA files, file after file; see `read_fasta`, which takes the same arguments.
 
     Example:
         >>> import pathlib, tempfile
         >>> path = pathlib.Path(tempfile.mkdtemp()) / "genes.fasta"
-        >>> _ = path.write_text(">a\\nAC\\nGT\\n")
+        >>> _ = path.write_text(">a\nAC\nGT\n")
         >>> FastaSource(path, "sequence").to_message()["sequence"].tolist()
         ['ACGT']
     """
@@ -100,7 +100,8 @@ class FastaSource(TextBlockSource):
         alphabet: str | None = None,
         on_error: str = "raise",
     ) -> None:
-        if alphabet is not None and (not isinstance(alphabet, str) or not alphabet or not alphabet.isascii()):
+        letters: object = alphabet
+        if letters is not None and not (isinstance(letters, str) and letters and letters.isascii()):
             raise ValueError(
                 f"{_WHERE}: alphabet is 'dna', 'rna', 'protein' or a text of the letters; got {alphabet!r:.60}."
             )
@@ -133,7 +134,9 @@ class FastaSource(TextBlockSource):
                 continue
             heads = _heads(np.frombuffer(chunk, dtype=np.uint8), before)
             before = chunk[-1]
-            if not is_begun:  # what stands before the first header is a record, and a bad one, unless it is all comments
+            if (
+                not is_begun
+            ):  # what stands before the first header is a record, and a bad one, unless it is all comments
                 first = int(heads[0]) if len(heads) else len(chunk)
                 pending += chunk[:first]
                 if _has_text(pending):
@@ -156,7 +159,7 @@ class FastaSource(TextBlockSource):
         if is_begun:
             yield Block(begun, at, num_rows, lines), line
 
-    def rows_of(self, data: bytes, number: int = 0) -> tuple[Places, Places]:  # noqa: ARG002
+    def places_of(self, data: bytes, number: int = 0) -> tuple[Places, Places]:  # noqa: ARG002
         """Return where each record of a piece begins and ends."""
         starts = _heads(np.frombuffer(data, dtype=np.uint8), _FEED)
         if data and (not len(starts) or starts[0]):
@@ -187,7 +190,9 @@ class FastaSource(TextBlockSource):
         columns = {name: column_of_array(pa.chunked_array([found[name]]), {}) for name in self._columns}
         return Message._of(columns, len(heads))
 
-    def _sequences(self, array: Any, starts: Places, stops: Places, is_sequence: Any, heads: Places) -> pa.LargeStringArray:
+    def _sequences(
+        self, array: Any, starts: Places, stops: Places, is_sequence: Any, heads: Places
+    ) -> pa.LargeStringArray:
         """Return the lines of each record as one text; all that is no line of a sequence is left out at once."""
         lines = texts_between(array, starts[is_sequence], stops[is_sequence], without=_SPACES)
         ends = np.frombuffer(lines.buffers()[1], dtype=np.int64)[: len(lines) + 1]
@@ -202,7 +207,7 @@ class FastaSource(TextBlockSource):
 
     def bad_rows(self, piece: Piece, data: bytes, *, only_first: bool) -> Iterator[Bad]:
         """Return the records without a header or a sequence, and those with a letter that is none."""
-        starts, stops = self.rows_of(data)
+        starts, stops = self.places_of(data)
         for row, (start, stop) in enumerate(zip(starts.tolist(), stops.tolist(), strict=True)):
             try:
                 self.understood(piece._replace(num_rows=1), data[start:stop])
@@ -235,9 +240,7 @@ def _bad(row: int, reason: str) -> Bad:
     return Bad(
         row,
         reason,
-        lambda place: FileFormatError(
-            f"{_WHERE}: {place}: {reason}; mend the file, or pass on_error='quarantine'."
-        ),
+        lambda place: FileFormatError(f"{_WHERE}: {place}: {reason}; mend the file, or pass on_error='quarantine'."),
     )
 
 
@@ -245,7 +248,8 @@ def _heads(data: Any, before: int) -> Places:
     """Return where a line begins with ``>``."""
     places = np.flatnonzero(data == _HEADER)
     previous = np.where(places > 0, data[places - 1], before)
-    return places[(previous == _FEED) | (previous == _RETURN)]
+    heads: Places = places[(previous == _FEED) | (previous == _RETURN)]
+    return heads
 
 
 def _has_text(data: bytes) -> bool:

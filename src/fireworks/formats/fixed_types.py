@@ -27,7 +27,6 @@ _PLAIN: dict[str, Any] = {
     "float64": pa.float64(),
     "bool": pa.bool_(),
 }
-_MASKED = (pd.Int64Dtype, pd.BooleanDtype, pd.Float64Dtype)
 
 
 @dataclass(frozen=True)
@@ -146,9 +145,7 @@ def message_of(table: Any, types: Mapping[str, FixedType]) -> Message:
     Raises:
         ColumnValueError: a value is missing where the type has nothing for that, or does not fit it.
     """
-    return Message._of(
-        {name: _column(name, table.column(name), kind) for name, kind in types.items()}, table.num_rows
-    )
+    return Message._of({name: _column(name, table.column(name), kind) for name, kind in types.items()}, table.num_rows)
 
 
 def _column(name: str, array: Any, kind: FixedType) -> Column:
@@ -156,7 +153,7 @@ def _column(name: str, array: Any, kind: FixedType) -> Column:
     if array.type == kind.arrow and not kind.like.shape and array.type in _PLAIN_TYPES:
         if isinstance(dtype, (np.dtype, torch.dtype)):
             return _plain(name, array, dtype)
-        if isinstance(dtype, pd.core.dtypes.base.ExtensionDtype) and not isinstance(dtype, pd.ArrowDtype):
+        if str(dtype).lower().replace("boolean", "bool") in _PLAIN:
             return _masked(array, dtype)
     if not isinstance(dtype, torch.dtype):
         column = column_of_array(array, {})
@@ -172,12 +169,16 @@ def _plain(name: str, array: Any, dtype: np.dtype[Any] | torch.dtype) -> Column:
     if array.null_count and not pa.types.is_floating(array.type):
         raise ColumnValueError(f"column {name!r}: a value is missing")
     values = one_array(array).to_numpy(zero_copy_only=False)  # NaN for nulls
-    return torch.from_numpy(values.copy() if not values.flags.writeable else values) if isinstance(dtype, torch.dtype) else values
+    return (
+        torch.from_numpy(values.copy() if not values.flags.writeable else values)
+        if isinstance(dtype, torch.dtype)
+        else values
+    )
 
 
 def _masked(array: Any, dtype: Any) -> Column:
     one = one_array(array)
-    filler = pa.scalar(False) if pa.types.is_boolean(one.type) else pa.scalar(0, pa.int8()).cast(one.type)
+    filler = pa.scalar(value=False) if pa.types.is_boolean(one.type) else pa.scalar(0, pa.int8()).cast(one.type)
     values = np.array(one.fill_null(filler).to_numpy(zero_copy_only=False))
     missing = np.array(one.is_null().to_numpy(zero_copy_only=False))
     made: type[IntegerArray | FloatingArray | BooleanArray] = dtype.construct_array_type()

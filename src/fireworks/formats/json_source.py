@@ -82,7 +82,7 @@ def read_json(
 
 @final
 class JsonSource(TextBlockSource):
-    """The rows of JSON lines files, file after file; see `read_json`, which takes the same arguments.
+    r"""The rows of JSON lines files, file after file; see `read_json`, which takes the same arguments.
 
     Example:
         >>> import pathlib, tempfile
@@ -93,7 +93,12 @@ class JsonSource(TextBlockSource):
     """
 
     kind: ClassVar[str] = "JSON lines"
-    puzzled_by: ClassVar[tuple[type[Exception], ...]] = (pa.ArrowException, ColumnTypeError, ColumnValueError, FileFormatError)
+    puzzled_by: ClassVar[tuple[type[Exception], ...]] = (
+        pa.ArrowException,
+        ColumnTypeError,
+        ColumnValueError,
+        FileFormatError,
+    )
 
     def __init__(
         self,
@@ -129,7 +134,7 @@ class JsonSource(TextBlockSource):
                     sampled += block.stop - block.start
                     if sampled >= _SAMPLE_BYTES:
                         break
-            if sampled >= _SAMPLE_BYTES:
+            if samples:
                 break
         self._has_rows = bool(samples)
         self._seen = [*dict.fromkeys(name for sample in samples for name in sample.column_names)]
@@ -149,7 +154,7 @@ class JsonSource(TextBlockSource):
         try:
             return [_read(data, None, "infer")]
         except pa.ArrowException as error:
-            starts, stops = self.rows_of(data)
+            starts, stops = self.places_of(data)
             # Declared types may be right where a guess fails; else the first line that is no object is the culprit.
             guesses: list[Any] = []
             for row, (start, stop) in enumerate(zip(starts.tolist(), stops.tolist(), strict=True)):
@@ -171,7 +176,7 @@ class JsonSource(TextBlockSource):
         """Yield the blocks of one file, each with the number of its first line."""
         return self.plain_blocks(number, _RULE)
 
-    def rows_of(self, data: bytes, number: int = 0) -> tuple[Places, Places]:  # noqa: ARG002
+    def places_of(self, data: bytes, number: int = 0) -> tuple[Places, Places]:  # noqa: ARG002
         """Return where each row of a piece begins and ends."""
         return rows_in(data, _RULE)
 
@@ -193,7 +198,7 @@ class JsonSource(TextBlockSource):
 
     def bad_rows(self, piece: Piece, data: bytes, *, only_first: bool) -> list[Bad]:  # noqa: ARG002
         """Return the lines that are no objects, and those with a value that is not of its column's type."""
-        starts, stops = self.rows_of(data)
+        starts, stops = self.places_of(data)
 
         def reads(rows: Any, columns: Sequence[str] = self._columns) -> bool:
             try:
@@ -202,7 +207,7 @@ class JsonSource(TextBlockSource):
                 return False
             return True
 
-        rows = unreadable(len(starts), reads, np.arange(len(starts)), only_first=only_first)
+        rows = unreadable(reads, np.arange(len(starts)), only_first=only_first)
         return [self._bad(row, data[starts[row] : stops[row]], reads) for row in rows]
 
     def _bad(self, row: int, line: bytes, reads: Any) -> Bad:
@@ -230,8 +235,10 @@ class JsonSource(TextBlockSource):
         kind = self._types[name]
         what = kind.field(name).type_text
         text = python_json.dumps(value, ensure_ascii=False)
-        reason = f"column {name!r} has no value, and {what} knows none" if value is None else (
-            f"column {name!r} holds {text:.60}, which is no {what}"
+        reason = (
+            f"column {name!r} has no value, and {what} knows none"
+            if value is None
+            else (f"column {name!r} holds {text:.60}, which is no {what}")
         )
 
         def error(place: str) -> ColumnValueError:
@@ -299,12 +306,16 @@ def _guessed(rows: list[dict[str, Any]]) -> Any:
 def _found_in(samples: list[Any]) -> FixedType:
     kinds = [_without_guesses(sample.type) for sample in samples if not pa.types.is_null(sample.type)]
     if kinds and pa.types.is_nested(kinds[0]):
-        whole = pa.unify_schemas([pa.schema([("", kind)]) for kind in kinds], promote_options="permissive").field(0).type
+        whole = (
+            pa.unify_schemas([pa.schema([("", kind)]) for kind in kinds], promote_options="permissive").field(0).type
+        )
         (field,) = Message({"": pa.chunked_array([pa.nulls(0, whole)])}).schema
         return FixedType(whole, field)
     if kinds and is_text_type(kinds[0]):
         return found_in([pa.chunked_array([pa.nulls(0, text_type)])])
-    return found_in([sample if isinstance(sample, pa.ChunkedArray) else pa.chunked_array([sample]) for sample in samples])
+    return found_in(
+        [sample if isinstance(sample, pa.ChunkedArray) else pa.chunked_array([sample]) for sample in samples]
+    )
 
 
 def _without_guesses(kind: Any) -> Any:

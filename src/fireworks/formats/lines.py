@@ -55,7 +55,7 @@ class State:
 
 
 def blocks_of(chunks: Iterable[bytes], rule: Rule, start: int = 0, state: State | None = None) -> Iterator[Block]:
-    """Yield the blocks of a file.
+    r"""Yield the blocks of a file.
 
     Args:
         chunks: The file from ``start`` on; none ends between a carriage return and a line feed.
@@ -64,13 +64,13 @@ def blocks_of(chunks: Iterable[bytes], rule: Rule, start: int = 0, state: State 
         state: Knows at the end whether a quotation mark is still open.
 
     Example:
-        >>> list(blocks_of([b"a,b", b"\\n1,2\\n\\n3", b",4"], Rule(empty="skip")))
+        >>> list(blocks_of([b"a,b", b"\n1,2\n\n3", b",4"], Rule(empty="skip")))
         [Block(start=0, stop=8, num_rows=2, num_lines=2), Block(start=8, stop=13, num_rows=1, num_lines=1)]
     """
     state = State() if state is None else state
     at, begun, has_row, num_lines = start, start, False, 0  # has_row: a row has begun that has not ended yet
     for chunk in filter(None, chunks):
-        num_rows, end, has_row = _counted(chunk, rule, state, has_row)
+        num_rows, end, has_row = _counted(chunk, rule, state, has_row=has_row)
         if end:
             yield Block(begun, at + end, num_rows, num_lines + line_ends(chunk[:end]))
             begun, num_lines = at + end, 0
@@ -86,11 +86,11 @@ def line_ends(data: bytes) -> int:
     return feeds + data.count(b"\r") - data.count(b"\r\n") if b"\r" in data else feeds
 
 
-def _counted(chunk: bytes, rule: Rule, state: State, has_row: bool) -> tuple[int, int, bool]:
+def _counted(chunk: bytes, rule: Rule, state: State, *, has_row: bool) -> tuple[int, int, bool]:
     """Return the rows that end in a piece, where the last of them ends, and whether there is something of a row behind."""
-    is_simple = not (
-        state.inside or b"\r" in chunk or (rule.quote is not None and bytes([rule.quote]) in chunk)
-    ) and (rule.empty == "row" or (rule.empty == "skip" and b"\n\n" not in chunk and (has_row or chunk[0] != _FEED)))
+    is_simple = not (state.inside or b"\r" in chunk or (rule.quote is not None and bytes([rule.quote]) in chunk)) and (
+        rule.empty == "row" or (rule.empty == "skip" and b"\n\n" not in chunk and (has_row or chunk[0] != _FEED))
+    )
     if is_simple:
         state.before = chunk[-1]
         end = chunk.rfind(b"\n") + 1
@@ -199,10 +199,10 @@ def starts_of(ends: Places) -> Places:
 
 
 def rows_in(data: bytes, rule: Rule) -> tuple[Places, Places]:
-    """Return where each row of a block begins, and where it ends, its line end included.
+    r"""Return where each row of a block begins, and where it ends, its line end included.
 
     Example:
-        >>> starts, stops = rows_in(b'1,"x\\ny"\\n\\n2,z', Rule(quote=ord('"'), separator=ord(","), empty="skip"))
+        >>> starts, stops = rows_in(b'1,"x\ny"\n\n2,z', Rule(quote=ord('"'), separator=ord(","), empty="skip"))
         >>> starts.tolist(), stops.tolist()
         ([0, 9], [8, 12])
     """
@@ -255,7 +255,7 @@ def _counts_between(is_it: np.ndarray[Any, np.dtype[np.bool_]], starts: Places, 
 
 
 def without_ends(data: Bytes, starts: Places, stops: Places) -> Places:
-    """Return where lines end without their line ends, which are one byte, or a carriage return and a line feed.
+    r"""Return where lines end without their line ends, which are one byte, or a carriage return and a line feed.
 
     Example:
         >>> without_ends(np.frombuffer(b"a\nb\r\nc", dtype=np.uint8), np.array([0, 2, 5]), np.array([2, 5, 6])).tolist()

@@ -93,4 +93,7 @@ def _parsed(data: bytes) -> NpyHeader:
     shape, is_fortran = facts["shape"], facts["fortran_order"]
     if not isinstance(shape, tuple) or not all(type(n) is int and n >= 0 for n in shape):
         raise ValueError(f"its shape is {shape!r}")
-    return NpyHeader(at + length, np.lib.format.descr_to_dtype(facts["descr"]), shape, bool(is_fortran))
+    dtype = np.lib.format.descr_to_dtype(facts["descr"])
+    if dtype.subdtype is not None:
+        raise ValueError(f"its type is {dtype}, which is several values")
+    return NpyHeader(at + length, dtype, shape, bool(is_fortran))

@@ -132,7 +132,7 @@ def _members(files: Files, number: int, columns: str | Sequence[str] | None) -> 
         infos = {i.filename.removesuffix(_SUFFIX): i for i in archive.infolist() if i.filename.endswith(_SUFFIX)}
         if archive.namelist() and not infos:
             raise ValueError(f"it is a zip archive without arrays; it holds {archive.namelist()[:5]}")
-        for name in check_columns(columns, list(infos), where=_WHERE):
+        for name in dict.fromkeys(check_columns(columns, list(infos), where=_WHERE)):
             info = infos[name]
             with archive.open(info) as member:
                 start = member.read(MOST_BYTES)

@@ -27,7 +27,9 @@ def check_method(compression: object, path: object, *, is_folder: bool, where: s
         return next((method for method, ending in METHODS.items() if ending == suffix), None)
     if compression not in METHODS:
         known = ", ".join(map(repr, METHODS))
-        raise ValueError(f"{where}: compression is one of {known}, or None for what the name says; got {compression!r}.")
+        raise ValueError(
+            f"{where}: compression is one of {known}, or None for what the name says; got {compression!r}."
+        )
     return str(compression)
 
 

@@ -221,12 +221,13 @@ class ParquetSource(Source):
             found = found.set(position, _retyped(found.field(position), kind))
         self._retyped = {self._stored[name] for name in self._types}
         self._arrow_schema = found
+        self._wants_all = columns is None
         self._columns = tuple(dict.fromkeys(check_columns(columns, list(self._stored), where=_WHERE)))
 
     def _require_same(self, found: Any, first: int, file: int) -> None:
         """Raise `SchemaMismatchError` if a file has not the same columns; the first that differs is named."""
         known = set(self._stored.values())
-        more = [name for name in found.names if name not in known and len(self._columns) == len(self._stored)]
+        more = [name for name in found.names if name not in known and self._wants_all]
         for name in [*self._columns, *more]:
             in_file = self._stored.get(name, name)
             if in_file in self._in_folders:
@@ -237,14 +238,14 @@ class ParquetSource(Source):
             )
             if now is not None and before is not None and (name in self._types or _are_alike(before, now)):
                 continue
-            files = f"{self._files.names[first]!r} and {{}} in {self._files.names[file]!r}"
+            here, there = self._files.names[first], self._files.names[file]
             if before is None or now is None:
                 raise SchemaMismatchError(
-                    f"{_WHERE}: column {name!r} is {before or 'not there'} in {files.format(now or 'not there')}; files that "
-                    "are read as one need the same columns: name those that all have, columns=[…], or read them one by one."
+                    f"{_WHERE}: column {name!r} is {before or 'not there'} in {here!r} and {now or 'not there'} in {there!r}; "
+                    "files that are read as one need the same columns: name those that all have, columns=[…], or read them one by one."
                 )
             raise SchemaMismatchError(
-                f"{_WHERE}: column {name!r} is {before} in {files.format(now)}; give it one type that holds both, such as "
+                f"{_WHERE}: column {name!r} is {before} in {here!r} and {now} in {there!r}; give it one type that holds both, such as "
                 f"schema={{{name!r}: {_wider(before, now)!r}}}, or read the files one by one and cast."
             )
 
@@ -461,8 +462,10 @@ class ParquetSource(Source):
 
     def _group_bytes(self, number: int) -> int:
         """Return about how much memory a row group takes when it is decoded."""
-        fixed, varying = self._widths
         group = self._groups[number]
+        if not group.num_rows:
+            return 0
+        fixed, varying = self._widths
         size = fixed * group.num_rows
         for name, row_bytes in varying.items():
             size += max(

@@ -106,7 +106,8 @@ class _Work(Generic[Unit, Item]):
         max_bytes: int,
         budget: Budget,
     ) -> None:
-        self.units, self.make, self.expected_bytes, self.bytes_of = units, make, expected_bytes, bytes_of
+        self.units, self.make, self.bytes_of = units, make, bytes_of
+        self.expected = [min(expected_bytes(unit), max_bytes) for unit in units]  # here, where an error is seen
         self.max_bytes, self.budget = max_bytes, budget
         self.slots: dict[int, _Slot[Item]] = {}
         self.begun = 0
@@ -136,7 +137,7 @@ class _Work(Generic[Unit, Item]):
         """Wait for room, and return the unit to do next; None where there is none."""
         with self.changed:
             while not self.is_stopped and self.begun < len(self.units):
-                expected = min(self.expected_bytes(self.units[self.begun]), self.max_bytes)
+                expected = self.expected[self.begun]
                 fits = self.held + expected <= self.max_bytes and self.budget.has_room(expected)
                 if fits or self.begun == self.front:
                     slot = self.slots[self.begun] = _Slot()

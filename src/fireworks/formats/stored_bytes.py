@@ -13,7 +13,7 @@ import tempfile
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any, BinaryIO, final
 
@@ -154,18 +154,15 @@ class Unpacked(StoredBytes):
                 f"{self._files.where}: {name!r} takes {expected:,} bytes unpacked, and {folder!r} has {free:,} free; make "
                 "room there, or set the environment's TMPDIR to a folder on another disk."
             )
-        with tempfile.TemporaryFile(dir=folder) as file:
-            try:
-                for part in parts:
-                    file.write(part)
-                file.flush()
-            except OSError as error:
-                if error.errno is None:
-                    raise
-                raise DiskSpaceError(
-                    error.errno, f"{self._files.where}: {name!r} can't be unpacked into {folder!r}: {error.strerror}"
-                ) from error
-            self._require_length(file.tell())
+        with _refused(f"{self._files.where}: {name!r} can't be unpacked into {folder!r}"):
+            file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 (closed below)
+        with file:
+            num_bytes = 0
+            for part in parts:
+                num_bytes += len(part)
+                with _refused(f"{self._files.where}: {name!r} can't be unpacked into {folder!r}"):
+                    _write(file, part)
+            self._require_length(num_bytes)
             return _mapped(file)
 
     def _require_length(self, found: int) -> None:
@@ -175,6 +172,21 @@ class Unpacked(StoredBytes):
                 f"{self._files.where}: {self._files.names[self._number]!r} {more}: {self._num_bytes:,} bytes were "
                 f"expected{f', {found:,} are there' if found < self._num_bytes else ''}; take another copy of it."
             )
+
+
+@contextmanager
+def _refused(what: str) -> Iterator[None]:
+    """Say of an error of the system what could not be done."""
+    try:
+        yield
+    except OSError as error:
+        raise DiskSpaceError(error.errno, f"{what}: {error.strerror}") from error
+
+
+def _write(file: Any, part: bytes) -> None:
+    rest = memoryview(part)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def _read(stream: Any, most: int) -> bytes:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import torch
 
+from fireworks.core.budget import available_bytes
 from fireworks.core.chunk import Span
 from fireworks.core.source import Source
 from fireworks.errors import ColumnLengthError, SchemaMismatchError
@@ -20,6 +21,9 @@ from fireworks.formats.stored_arrays import Stack, StoredArray
 from fireworks.message import Message, Schema
 from fireworks.message.columns import Column
 from fireworks.message.conversion.exact import as_shared_tensor
+
+
+_FOUND_OUT = ("schema", "reads_in_order")  # and kept by a source
 
 
 class StoredColumn(Protocol):
@@ -111,6 +115,11 @@ class StoredSource(Source):
         columns = ", ".join(self._stored)
         return f"{self._kind}({PurePosixPath(names[0]).name}{more}, {self._num_rows} rows: {columns})"
 
+    @cached_property
+    def reads_in_order(self) -> bool:  # type: ignore[override]
+        """Whether the columns take more memory than this machine can spare: rows here and there come from the disk then."""
+        return self.estimated_bytes() > available_bytes()
+
     def count(self) -> int:
         """Return the number of rows, from the headers."""
         return self._num_rows
@@ -134,7 +143,8 @@ class StoredSource(Source):
             return self
         narrow = object.__new__(type(self))
         narrow.__dict__.update(self.__dict__ | {"_stored": wanted})
-        narrow.__dict__.pop("schema", None)
+        for found_out in _FOUND_OUT:
+            narrow.__dict__.pop(found_out, None)
         return narrow
 
     def fingerprint(self) -> str:
@@ -145,7 +155,7 @@ class StoredSource(Source):
         return digest.hexdigest()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in super().__getstate__().items() if name != "schema"}
+        return {name: value for name, value in super().__getstate__().items() if name not in _FOUND_OUT}
 
 
 def require_one_length(lengths: Mapping[str, int], *, where: str, of: str) -> None:

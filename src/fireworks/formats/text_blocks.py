@@ -32,7 +32,7 @@ class Bad(NamedTuple):
 class TextBlockSource(BlockSource):
     """The rows of text files; see `BlockSource`.
 
-    A subclass says where rows begin and end (`blocks_of_file`, `rows_of`), what they mean (`understood`), and which of
+    A subclass says where rows begin and end (`blocks_of_file`, `places_of`), what they mean (`understood`), and which of
     them can't be read (`bad_rows`).
 
     Args:
@@ -62,7 +62,7 @@ class TextBlockSource(BlockSource):
         """Yield the blocks of one file, each with the number of its first line."""
 
     @abstractmethod
-    def rows_of(self, data: bytes, number: int) -> tuple[Places, Places]:
+    def places_of(self, data: bytes, number: int) -> tuple[Places, Places]:
         """Return where each row of a piece of a file begins and ends."""
 
     @abstractmethod
@@ -98,7 +98,8 @@ class TextBlockSource(BlockSource):
 
     def start_of(self, number: int) -> int:
         """Return where a file begins, behind the mark that says it is in UTF-8."""
-        return len(BOM) if next(self.reader().chunks(number), b"").startswith(BOM) else 0
+        with self.reader() as reader:
+            return len(BOM) if reader.starts_with(number, BOM) else 0
 
     def plain_blocks(self, number: int, rule: Rule) -> Iterator[tuple[Block, int]]:
         """Yield the blocks of a file that is nothing but rows, each with the number of its first line."""
@@ -109,7 +110,7 @@ class TextBlockSource(BlockSource):
 
     def place(self, piece: Piece, data: bytes, row: int) -> str:
         """Return where a row of a piece is, for errors."""
-        start = int(self.rows_of(data, piece.file)[0][row])
+        start = int(self.places_of(data, piece.file)[0][row])
         return f"{self.files.names[piece.file]!r}, line {piece.line + line_ends(data[:start])}"
 
     def measured(self) -> Blocks:
@@ -148,7 +149,7 @@ class TextBlockSource(BlockSource):
             bad = list(self.bad_rows(piece, data, only_first=False))
             if not bad:
                 raise
-        starts, stops = self.rows_of(data, piece.file)
+        starts, stops = self.places_of(data, piece.file)
         are_good = np.ones(len(starts), dtype=bool)
         are_good[[one.row for one in bad]] = False
         good = self.understood(
@@ -172,29 +173,26 @@ class TextBlockSource(BlockSource):
 
 
 def rows_joined(data: bytes, starts: Places, stops: Places) -> bytes:
-    """Return some rows of a piece as one; the last may lack a line end, which it gets.
+    r"""Return some rows of a piece as one; the last may lack a line end, which it gets.
 
     Example:
-        >>> rows_joined(b"a\\nb\\nc", np.array([0, 4]), np.array([2, 5]))
-        b'a\\nc\\n'
+        >>> rows_joined(b"a\nb\nc", np.array([0, 4]), np.array([2, 5]))
+        b'a\nc\n'
     """
     parts = [data[start:stop] for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)]
     return b"".join(part if part.endswith((b"\n", b"\r")) else part + b"\n" for part in parts)
 
 
-def unreadable(
-    num_rows: int, reads: Callable[[Any], bool], candidates: Places, *, only_first: bool
-) -> list[int]:
+def unreadable(reads: Callable[[Any], bool], candidates: Places, *, only_first: bool) -> list[int]:
     """Return the rows that can't be read, by halving until each is found.
 
     Args:
-        num_rows: How many rows there are.
         reads: Tells whether the rows with the numbers given can be read together.
         candidates: The rows to try.
         only_first: Whether the first is enough.
 
     Example:
-        >>> unreadable(9, lambda rows: not {3, 7} & set(rows.tolist()), np.arange(9), only_first=False)
+        >>> unreadable(lambda rows: not {3, 7} & set(rows.tolist()), np.arange(9), only_first=False)
         [3, 7]
     """
     found: list[int] = []

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 
@@ -63,7 +63,7 @@ class TextReader:
         self._position = 0
         self._ready = b""
 
-    def __enter__(self) -> TextReader:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -91,6 +91,10 @@ class TextReader:
                 f"{self._files.where}: {self._files.names[number]!r} ends before it did when it was first read; make the pipe anew."
             )
         return data
+
+    def starts_with(self, number: int, begin: bytes) -> bool:
+        """Tell whether a file begins with some bytes."""
+        return self._upto(number, 0, len(begin)) == begin
 
     def chunks(self, number: int) -> Iterator[bytes]:
         """Yield a whole file piece by piece; none ends between a carriage return and a line feed."""

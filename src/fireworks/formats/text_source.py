@@ -84,14 +84,14 @@ def read_text(
 
 @final
 class TextSource(TextBlockSource):
-    """The lines of text files, file after file; see `read_text`, which takes the same arguments.
+    r"""The lines of text files, file after file; see `read_text`, which takes the same arguments.
 
     Example:
         >>> import pathlib, tempfile
         >>> path = pathlib.Path(tempfile.mkdtemp()) / "poem.txt"
-        >>> _ = path.write_text("fire\\nworks\\n")
+        >>> _ = path.write_text("fire\nworks\n")
         >>> TextSource(path, keep_ends=True)[1]["text"].tolist()
-        ['works\\n']
+        ['works\n']
     """
 
     kind: ClassVar[str] = "text"
@@ -135,7 +135,7 @@ class TextSource(TextBlockSource):
         """Yield the blocks of one file, each with the number of its first line."""
         return self.plain_blocks(number, _RULE)
 
-    def rows_of(self, data: bytes, number: int = 0) -> tuple[Places, Places]:  # noqa: ARG002
+    def places_of(self, data: bytes, number: int = 0) -> tuple[Places, Places]:  # noqa: ARG002
         """Return where each line of a piece begins and ends."""
         return rows_in(data, _RULE)
 
@@ -180,7 +180,7 @@ class TextSource(TextBlockSource):
                 return False
             return True
 
-        rows = unreadable(len(starts), reads, np.arange(len(starts)), only_first=only_first)
+        rows = unreadable(reads, np.arange(len(starts)), only_first=only_first)
         return [_no_text(row) for row in rows]
 
 

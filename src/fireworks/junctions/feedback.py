@@ -69,6 +69,9 @@ class Feedback(Pipe):
     """
 
     random_kind: ClassVar[str | None] = "feedback"
+    guarantee: str | None = (
+        "each row comes as often as its share of the weights says, rounded up or down by chance, in an exactly uniform order"
+    )
 
     def __init__(
         self,

@@ -37,6 +37,7 @@ class Bootstrap(Drawn):
     """
 
     random_kind: ClassVar[str | None] = "bootstrap"
+    guarantee: str = "draws are independent, each of all items alike"
 
     def __init__(self, input: Pipe, seed: int, *, name: str | None = None) -> None:
         super().__init__(input, seed, name)

@@ -14,7 +14,7 @@ from fireworks.message.columns import Positions
 from fireworks.order.chosen import Chosen
 from fireworks.order.column import hash_parts, require_rows
 from fireworks.order.hashing import Hashes
-from fireworks.order.shares import as_written
+from fireworks.order.shares import are_fractions, as_written
 from fireworks.order.split import check_number
 
 _WHO = "split_by_hash"
@@ -57,8 +57,7 @@ def split_by_hash(input: Pipe, column: str, *fractions: float, seed: int) -> tup
 
 
 def _check_fractions(fractions: Sequence[float]) -> None:
-    wrong = any(isinstance(one, bool) or not isinstance(one, (int, float, np.number)) or not one > 0 for one in fractions)
-    if wrong or not fractions or abs(sum(fractions) - 1) > 1e-9:
+    if not are_fractions(fractions):
         raise ValueError(f"{_WHO}: fractions must be positive numbers with the sum 1; got {list(fractions)!r:.80}.")
 
 

@@ -15,7 +15,7 @@ from fireworks.core.pipe import Pipe
 from fireworks.message.columns import Positions
 from fireworks.order.chosen import Chosen
 from fireworks.order.column import Times, require_rows, times
-from fireworks.order.shares import as_written, shared_out
+from fireworks.order.shares import are_fractions, as_written, shared_out
 from fireworks.order.split import check_number
 
 _WHO = "split_by_time"
@@ -61,7 +61,8 @@ def split_by_time(
         >>> [part.to_message()["x"].tolist() for part in split_by_time(data, "year", 0.8, 0.2)]
         [[1, 2, 4], [0, 3]]
     """
-    count = len(_checked(fractions, at)[0] or _checked(fractions, at)[1]) + (not fractions)
+    shares, borders = _checked(fractions, at)
+    count = len(shares) or len(borders) + 1
     return tuple(TimePart(input, column, number, fractions=fractions, at=at, gap=gap) for number in range(count))
 
 
@@ -77,9 +78,7 @@ def _checked(fractions: Sequence[float], at: Any) -> tuple[tuple[float, ...], tu
         if not borders:
             raise ValueError(f"{_WHO}: at is empty; name at least one time.")
         return (), borders
-    if any(isinstance(one, bool) or not isinstance(one, (int, float, np.number)) or not one > 0 for one in fractions) or (
-        abs(sum(fractions) - 1) > 1e-9
-    ):
+    if not are_fractions(fractions):
         raise ValueError(f"{_WHO}: fractions must be positive numbers with the sum 1; got {list(fractions)!r:.80}.")
     return tuple(fractions), ()
 
@@ -176,14 +175,14 @@ def _moment(value: Any, when: Times) -> Any:
     if when.of_dates:
         if isinstance(value, (str, dt.date, np.datetime64)):
             try:
-                moment = pd.Timestamp(value)
+                moment: Any = pd.Timestamp(value)
             except ValueError as error:
                 raise ValueError(f"{_WHO}: {value!r:.60} in at is no time that can be read: {error}.") from error
-            if moment is not pd.NaT:
+            if not pd.isna(moment):
                 utc = moment.tz_localize("UTC") if moment.tz is None else moment
                 return int(utc.as_unit("ns").value)
         raise TypeError(f"{_WHO}: the column holds dates, so at is a date or a text of one; got {value!r:.60}.")
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or value != value:  # noqa: PLR0124 (NaN)
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or math.isnan(value):
         raise TypeError(f"{_WHO}: the column holds numbers, so at is a number; got {value!r:.60}.")
     return value.item() if isinstance(value, np.generic) else value
 
@@ -193,10 +192,12 @@ def _length(value: Any, when: Times) -> Any:
     if when.of_dates:
         if isinstance(value, (str, dt.timedelta, np.timedelta64)):
             try:
-                length = pd.Timedelta(value)
+                length: Any = pd.Timedelta(value)
             except ValueError as error:
-                raise ValueError(f"{_WHO}: gap={value!r:.60} is no length of time that can be read: {error}.") from error
-            if length is not pd.NaT and length >= pd.Timedelta(0):
+                raise ValueError(
+                    f"{_WHO}: gap={value!r:.60} is no length of time that can be read: {error}."
+                ) from error
+            if not pd.isna(length) and length >= pd.Timedelta(0):
                 return int(length.as_unit("ns").value)
             raise ValueError(f"{_WHO}: gap must not be negative; got {value!r:.60}.")
         raise TypeError(

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from fireworks.core.chunk import Span
 from fireworks.core.pipe import Pipe
 from fireworks.core.stages import OrderStage
+from fireworks.message.columns import Positions
 
 
 def require_same_order(input: Pipe, *, who: str) -> None:
@@ -73,5 +74,6 @@ class Chosen(OrderStage):
         return super().__getstate__() | {"_found": None}
 
 
-def _at(positions: Span, span: Any) -> Span:
-    return positions.start + span if isinstance(positions, range) else positions[span]
+def _at(positions: Span, span: Positions) -> Positions:
+    found: Positions = positions.start + span if isinstance(positions, range) else positions[span]
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any, NamedTuple, TypeAlias, cast
 from weakref import WeakKeyDictionary
 
@@ -21,8 +21,8 @@ _Array: TypeAlias = "np.ndarray[Any, Any]"
 _NANOSECONDS = 10**9
 _LAST_SECOND = 2**63 // _NANOSECONDS - 1
 
-# By pipe, then by what was asked: of how many rows, and the answer. A pipe that is gone takes its own along.
-_known: WeakKeyDictionary[Pipe, dict[tuple[str, str], tuple[int, Any]]] = WeakKeyDictionary()
+# By pipe, then by what was asked: of what, and the answer. A pipe that is gone takes its own along.
+_known: WeakKeyDictionary[Pipe, dict[str, tuple[Hashable, Any]]] = WeakKeyDictionary()
 
 
 class Classes(NamedTuple):
@@ -49,7 +49,9 @@ def require_rows(input: Pipe, argument: str, column: object, *, who: str) -> str
         ValueError: its values change with every epoch.
     """
     if not isinstance(column, str):
-        raise TypeError(f"{who}: {argument} is the name of a column; got {column!r:.60} of type {type(column).__name__}.")
+        raise TypeError(
+            f"{who}: {argument} is the name of a column; got {column!r:.60} of type {type(column).__name__}."
+        )
     if input.is_batched:
         raise TypeError(
             f"{who}: column {column!r} is of rows, and the items of the input are batches ({input!r}). Put it before .batch."
@@ -78,7 +80,7 @@ def hash_parts(input: Pipe, column: str, num_rows: int, bounds: Hashes, *, seed:
         require_no_nulls(is_null, column, who=who)
         return found
 
-    return cast("_Array", _remembered(input, f"hash_parts {seed} {bounds.tolist()}", column, num_rows, read))
+    return cast("_Array", remembered(input, "hash_parts", (column, num_rows, seed, *bounds.tolist()), read))
 
 
 def classes(input: Pipe, column: str, num_rows: int, *, who: str, with_null: bool = True) -> Classes:
@@ -97,11 +99,11 @@ def classes(input: Pipe, column: str, num_rows: int, *, who: str, with_null: boo
         there = np.flatnonzero(~is_null) if is_null.any() else slice(None)
         known, unique = pd.factorize(found[there])
         count = len(unique) + bool(is_null.any())
-        numbers = np.full(num_rows, count - 1, dtype=np.int32 if count < 2**31 else np.int64)
+        numbers = np.full(num_rows, count - 1, dtype=np.min_scalar_type(count))
         numbers[there] = known
         return Classes(numbers, np.bincount(numbers, minlength=count).astype(np.int64))
 
-    return cast("Classes", _remembered(input, f"classes {with_null}", column, num_rows, read))
+    return cast("Classes", remembered(input, f"classes of {column} {with_null}", num_rows, read))
 
 
 def times(input: Pipe, column: str, num_rows: int, *, who: str) -> Times:
@@ -127,7 +129,7 @@ def times(input: Pipe, column: str, num_rows: int, *, who: str) -> Times:
         require_no_nulls(is_null, column, who=who)
         return Times(np.concatenate(parts) if parts else np.empty(0, dtype=np.int64), of_dates)
 
-    return cast("Times", _remembered(input, "times", column, num_rows, read))
+    return cast("Times", remembered(input, f"times of {column}", num_rows, read))
 
 
 def _ticks(held: Instants, is_null: Mask, column: str, start: int, who: str) -> _Array:
@@ -160,7 +162,7 @@ def weights(input: Pipe, column: str, num_rows: int, *, who: str) -> _Array:
             found[start:stop][values.is_null] = np.nan
         return found
 
-    return cast("_Array", _remembered(input, "weights", column, num_rows, read))
+    return cast("_Array", remembered(input, f"weights of {column}", num_rows, read))
 
 
 def require_no_nulls(is_null: Mask, column: str, *, who: str) -> None:
@@ -183,9 +185,17 @@ def _values(input: Pipe, column: str, num_rows: int, who: str) -> Iterator[tuple
         start = stop
 
 
-def _remembered(input: Pipe, kind: str, column: str, num_rows: int, read: Callable[[], Any]) -> Any:
+def remembered(input: Pipe, what: str, of: Hashable, find: Callable[[], Any]) -> Any:
+    """Return what was found out about an input, or find it out; of each kind of thing the latest is kept.
+
+    Args:
+        input: The pipe; with it goes what is known of it.
+        what: The kind of thing.
+        of: What else it hangs on, such as the number of rows, for a live table may have grown.
+        find: Finds it out.
+    """
     known = _known.setdefault(input, {})
-    found = known.get((kind, column))
-    if found is None or found[0] != num_rows:  # a live table may have grown
-        found = known[kind, column] = num_rows, read()
+    found = known.get(what)
+    if found is None or found[0] != of:
+        found = known[what] = of, find()
     return found[1]

@@ -17,6 +17,7 @@ from contextlib import AbstractContextManager
 import numpy as np
 
 from fireworks.core.budget import limit_of
+from fireworks.core.buffers import Buffers
 from fireworks.core.chunk import Chunk, Span, as_positions, groups, join
 from fireworks.core.flow import Flow, Order, read_rows
 from fireworks.core.pipe import Pipe
@@ -24,14 +25,14 @@ from fireworks.core.run import Run
 from fireworks.core.source import SourceBase
 from fireworks.errors import DiskSpaceError
 from fireworks.message.columns import Positions
-from fireworks.order.handing_out import handed_out
+from fireworks.order.handing_out import handed_out, one_ahead
 from fireworks.order.keys import Keys
 from fireworks.order.piled import Keyed, Layout, Piled, PileUp, keyed, pile_up
 from fireworks.order.scatter import KeyScatter, Scatter
 from fireworks.spill.arena import Arena
 from fireworks.spill.scratch import Scratch
 
-_EXTRA_BYTES = 24  # a key, a row number, a place
+_EXTRA_BYTES = 24  # a key, a row number, a place, at most
 
 
 class External:
@@ -154,10 +155,18 @@ class External:
         scatter = order.scatter(count, run.epoch)
         per_row = self._before.base.estimated_bytes() / max(self._before.base.num_items(), 1) + _EXTRA_BYTES
         num_bytes = int(per_row * order.num_items_out(count))
-        layout = Layout.fitting(num_bytes, limit_of(run.budget), has_places=self._steady)
+        layout = self._layout(num_bytes, run, in_order=True)
         scratch, arena = self._room(order)
         scratch.require_space(num_bytes - arena.num_free_bytes)
         return pile_up(_keyed(self._before.pieces(range(count), run), scatter), layout, arena)
+
+    def _layout(self, num_bytes: int, run: Run, *, in_order: bool) -> Layout:
+        base = self._before.base
+        # Of a bare source the place of a row is its number.
+        has_places = self._steady and not (isinstance(base, SourceBase) and not self._before.orders)
+        num_rows = base.num_items() if isinstance(base, SourceBase) else None
+        limit = limit_of(run.budget)
+        return Layout.fitting(num_bytes, limit, has_places=has_places, num_rows=num_rows, in_order=in_order)
 
     def _room(self, order: Order) -> tuple[Scratch, Arena]:
         if self._scratch is None or self._arena is None or self._arena.is_closed:
@@ -190,7 +199,7 @@ class External:
             scratch.require_space(piled.num_bytes - arena.num_free_bytes if beside else piled.num_bytes // 8)
         except DiskSpaceError:
             return None
-        layout = Layout.fitting(piled.num_bytes, limit_of(run.budget), has_places=True)
+        layout = self._layout(piled.num_bytes, run, in_order=False)
         return Preparation(run.epoch, epoch, piled, scatter.kept(count, scratch.path), PileUp(layout, arena))
 
     def __del__(self) -> None:
@@ -225,8 +234,9 @@ class Preparation:
         with all_words as words:
             yield
             kept = []  # piles that were read, and are still there
+            buffers = Buffers()
             for number in range(len(piled.starts)):
-                for some in piled.raw(number):
+                for some in one_ahead(piled.raw(number, buffers)):
                     self._made.add(some._replace(words=words[some.places]))
                     yield
                 kept.append(number)

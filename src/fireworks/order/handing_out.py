@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 
@@ -17,6 +17,7 @@ from fireworks.core.run import Run
 from fireworks.order.piled import Piled
 
 _MOST_READERS = 2
+_T = TypeVar("_T")
 
 
 class Preparing(Protocol):
@@ -136,3 +137,13 @@ class Reader:
                 future.cancel()
         self._waiting.clear()
         self._threads.shutdown(wait=True, cancel_futures=True)
+
+
+def one_ahead(items: Iterator[_T]) -> Iterator[_T]:
+    """Yield what an iterator gives; a thread asks it for the next while one is worked on."""
+    with ThreadPoolExecutor(1, thread_name_prefix="fireworks piles") as thread:
+        waiting = thread.submit(next, items, None)
+        while (item := waiting.result()) is not None:
+            waiting = thread.submit(next, items, None)
+            yield item
+            del item

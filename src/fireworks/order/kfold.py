@@ -13,10 +13,10 @@ from fireworks.core.pipe import Pipe
 from fireworks.core.stages import stage_name
 from fireworks.message.columns import Positions
 from fireworks.order.chosen import Chosen
-from fireworks.order.column import Classes, classes
+from fireworks.order.column import Classes, classes, remembered
 from fireworks.order.keys import keys, random_order
 from fireworks.order.shares import groups_to_lightest, groups_to_parts
-from fireworks.order.split import check_columns, check_number, of_each_class, require_groups
+from fireworks.order.split import Parts, by_class, check_columns, check_number, dealt, require_groups, small
 
 _PARTS = ("train", "validation")
 
@@ -121,6 +121,13 @@ class Fold(Chosen):
             raise ValueError(f"kfold: {self.k} folds of {count} items leave some empty; make fewer folds.")
         self.num_items_out(count)
 
+    @property
+    def guarantee(self) -> str | None:
+        if self.seed is None or self.group is not None:
+            return None
+        of = "" if self.stratify is None else f" of each class of {self.stratify!r}"
+        return f"each choice of so many items{of} is equally likely; they keep the input's order"
+
     def describe(self) -> str:
         facts = "" if self.seed is None else f", seed={self.seed}"
         facts += "" if self.stratify is None else f", stratify={self.stratify!r}"
@@ -132,11 +139,16 @@ class Fold(Chosen):
             return np.arange(num_items, dtype=np.int64)
         return random_order(self.seed, self.stage, 0, num_items)
 
+    def _sizes(self, num_items: int) -> list[int]:
+        """Return how many items are validated in each fold."""
+        size, more = divmod(num_items, self.k)
+        return [size + (fold < more) for fold in range(self.k)]
+
     def _bounds(self, num_items: int) -> tuple[int, int]:
         """Return where the validation part of this fold begins and ends, in the order of the folds."""
-        size, more = divmod(num_items, self.k)
-        start = self.number * size + min(self.number, more)
-        return start, start + size + (self.number < more)
+        sizes = self._sizes(num_items)
+        start = sum(sizes[: self.number])
+        return start, start + sizes[self.number]
 
     def num_items_out(self, num_items: int) -> int:
         if self.group is None and self.stratify is None:  # known by arithmetic
@@ -147,32 +159,26 @@ class Fold(Chosen):
     def choose(self, num_items: int) -> Span:
         if self.group is None and self.stratify is None and self.seed is None and self.part == "validation":
             return range(*self._bounds(num_items))
-        validation = self._validation(num_items)
-        if self.part == "validation":
-            return validation
-        is_train = np.ones(num_items, dtype=bool)
-        is_train[validation] = False
-        return np.flatnonzero(is_train)
+        of = num_items, self.k, self.seed, self.stage, self.stratify, self.group
+        folds = remembered(self.upstream, "kfold", of, lambda: self._folds(num_items))
+        return np.flatnonzero(folds == self.number if self.part == "validation" else folds != self.number)
 
-    def _validation(self, num_items: int) -> Positions:
+    def _folds(self, num_items: int) -> Parts:
+        """Return in which fold each item is validated."""
         if self.group is not None:
             of = classes(self.upstream, self.group, num_items, who="kfold", with_null=False)
             require_groups(len(of.sizes), self.k, self.group, who="kfold")
-            return np.flatnonzero(self._folds_of_groups(of.sizes, num_items)[of.numbers] == self.number)
+            return small(self._folds_of_groups(of.sizes, num_items), self.k)[of.numbers]
+        order = self._order(num_items)
         if self.stratify is not None:
             of = classes(self.upstream, self.stratify, num_items, who="kfold")
-            table = self._folds_of_classes(of)
-            skip, take = table[:, : self.number].sum(axis=1), table[:, self.number]
-            return of_each_class(of.numbers, self._order(num_items), skip, take)
-        start, stop = self._bounds(num_items)
-        return np.sort(self._order(num_items)[start:stop])
+            return dealt(by_class(order, of.numbers), self._folds_of_classes(of))
+        return dealt(order, np.array([self._sizes(num_items)]))
 
     def _folds_of_groups(self, sizes: Positions, num_items: int) -> Positions:
         if self.seed is None:
             return groups_to_lightest(sizes, self.k)
-        size, more = divmod(num_items, self.k)
-        wanted = [size + (fold < more) for fold in range(self.k)]
-        return groups_to_parts(sizes, wanted, keys(self.seed, self.stage, 0, 0, len(sizes)))
+        return groups_to_parts(sizes, self._sizes(num_items), keys(self.seed, self.stage, 0, 0, len(sizes)))
 
     def _folds_of_classes(self, of: Classes) -> Positions:
         """Return how many rows of each class each fold gets: the rows, sorted by class, are dealt out one by one."""
@@ -180,5 +186,6 @@ class Fold(Chosen):
         starts = stops - of.sizes
         folds = np.arange(self.k)
         # Of the places from start to before stop, those that leave the remainder ``fold`` when divided by k.
-        dealt: Positions = (stops[:, None] - folds + self.k - 1) // self.k - (starts[:, None] - folds + self.k - 1) // self.k
-        return dealt
+        up = self.k - 1 - folds
+        table: Positions = (stops[:, None] + up) // self.k - (starts[:, None] + up) // self.k
+        return table

@@ -46,6 +46,7 @@ class Oversample(Drawn):
     """
 
     random_kind: ClassVar[str | None] = _WHO
+    guarantee: str = "of each class, which rows come once more is exactly uniform, and so is the order of all that come"
 
     def __init__(self, input: Pipe, column: str, seed: int, *, name: str | None = None) -> None:
         super().__init__(input, seed, name)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MAX_PILES_BITS = 12
 _PILE_BYTES = 64 * 2**20  # larger ones leave the processor's cache, and smaller ones make many small writes
+_FEW_ROWS = 2**32 - 1
 _KEY, _ROW, _PLACE = "key", "row", "place"
 
 
@@ -42,7 +43,10 @@ class Layout(NamedTuple):
         skip: How many bits of the keys are the same in all rows.
         pile_bytes: A larger pile is shared out again before it is read.
         write_bytes: So much is gathered before it is written.
-        has_places: Whether rows don't come in the order of their places, so that these are written too.
+        has_places: Whether places are written; without, rows come in the order of their places, or the places are the row
+            numbers.
+        row_type: Of the row numbers and places.
+        in_order: Whether rows come in the order of their places.
     """
 
     bits: int
@@ -50,14 +54,27 @@ class Layout(NamedTuple):
     pile_bytes: int
     write_bytes: int
     has_places: bool
+    row_type: np.dtype[Any]
+    in_order: bool
 
     @classmethod
-    def fitting(cls, num_bytes: int, limit: int, *, has_places: bool) -> Layout:
-        """Return a layout for so many bytes of rows, of which no more than ``limit`` may be in memory."""
+    def fitting(
+        cls, num_bytes: int, limit: int, *, has_places: bool, num_rows: int | None = None, in_order: bool = True
+    ) -> Layout:
+        """Return a layout.
+
+        Args:
+            num_bytes: Bytes of all rows.
+            limit: How many of them may be in memory.
+            has_places: Whether places are written.
+            num_rows: How many rows the source has, where that is known.
+            in_order: Whether rows come in the order of their places.
+        """
         largest = max(limit // 8, 1)
         wanted = -(-num_bytes // min(largest, _PILE_BYTES))
         bits = min(max((wanted - 1).bit_length(), 1), MAX_PILES_BITS)
-        return cls(bits, 0, largest, max(limit // 8, 1), has_places)
+        row_type = np.dtype(np.int64 if num_rows is None or num_rows > _FEW_ROWS else np.uint32)
+        return cls(bits, 0, largest, max(limit // 8, 1), has_places, row_type, in_order)
 
     def below(self, num_bytes: int) -> Layout:
         """Return a layout for the rows of one pile that is too large."""
@@ -99,10 +116,11 @@ class Piled:
                 below.close()
             return
         if self._piles.counts[number]:
-            message, extras = self._piles.read(
-                number, order=lambda extras: sorted_by(extras[_KEY], extras.get(_PLACE)), buffers=buffers
-            )
-            yield Chunk(message, extras[_ROW])
+            message, extras = self._piles.read(number, order=self._sorted, buffers=buffers)
+            yield Chunk(message, extras[_ROW].astype(np.int64, copy=False))
+
+    def _sorted(self, extras: Mapping[str, Any]) -> Positions:
+        return sorted_by(extras[_KEY], None if self._layout.in_order else extras.get(_PLACE, extras[_ROW]))
 
     def is_too_large(self, number: int) -> bool:
         """Tell whether a pile is shared out again before it is read."""
@@ -121,10 +139,12 @@ class Piled:
         """Give the room back that a pile takes."""
         self._piles.discard(number)
 
-    def raw(self, number: int) -> Iterator[Keyed]:
+    def raw(self, number: int, buffers: Buffers | None = None) -> Iterator[Keyed]:
         """Yield the rows of one pile as they were written, some at a time."""
-        for message, extras in self._piles.pieces(number, self._layout.pile_bytes // 2):
-            yield Keyed(message, extras[_ROW], extras.get(_PLACE, extras[_ROW]), extras[_KEY])
+        for message, extras in self._piles.pieces(number, self._layout.pile_bytes // 2, buffers):
+            rows = extras[_ROW].astype(np.int64, copy=False)
+            places = extras[_PLACE].astype(np.int64, copy=False) if _PLACE in extras else rows
+            yield Keyed(message, rows, places, extras[_KEY])
 
     def close(self) -> None:
         """Remove the piles."""
@@ -142,13 +162,13 @@ class PileUp:
 
     def __init__(self, layout: Layout, arena: Arena, *, first: int = 0) -> None:
         self._layout, self._arena, self._first = layout, arena, first
-        self._kinds = {_KEY: np.dtype(np.uint64), _ROW: np.dtype(np.int64)}
+        self._kinds: dict[str, np.dtype[Any]] = {_KEY: np.dtype(np.uint64), _ROW: layout.row_type}
         if layout.has_places:
-            self._kinds[_PLACE] = np.dtype(np.int64)
+            self._kinds[_PLACE] = layout.row_type
         self._writer: PileWriter | None = None
 
     def add(self, some: Keyed) -> None:
-        """Write rows; those with equal keys come in the order of their places, unless the layout has places.
+        """Write rows.
 
         Raises:
             DiskSpaceError: the disk is full; nothing is left.
@@ -157,9 +177,9 @@ class PileUp:
         layout = self._layout
         if self._writer is None:
             self._writer = self._begun(some.message[:0], 1 << layout.bits)
-        extras = {_KEY: some.words, _ROW: some.rows}
+        extras = {_KEY: some.words, _ROW: some.rows.astype(layout.row_type, copy=False)}
         if layout.has_places:
-            extras[_PLACE] = some.places
+            extras[_PLACE] = some.places.astype(layout.row_type, copy=False)
         self._writer.write(some.message, pile_of(some.words, layout.skip, layout.bits), extras)
 
     def _begun(self, no_rows: Message, num_piles: int) -> PileWriter:

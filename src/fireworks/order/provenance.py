@@ -7,7 +7,7 @@ behind ``concat``, ``mix`` and ``cycle`` of rows, the rows of all components are
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -96,6 +96,7 @@ def when(pipe: Pipe, row: Rows, epoch: int = 0) -> Message:
 
 
 _LAST_ROW = 2**62
+_LONGEST_TABLE = 2**31
 
 
 def _known(pipe: Pipe, who: str) -> Flow:
@@ -130,10 +131,9 @@ def origins_in(flow: Flow, epoch: int) -> Iterator[tuple[int, Origins]]:
 def _found(flow: Flow, wanted: Positions, epoch: int) -> tuple[Positions, Positions, Positions]:
     """Return each time that a wanted row comes: its number, its item and its place in the item."""
     rows, items, places = [], [], []
+    is_wanted = _membership(wanted)
     for start, part in origins_in(flow, epoch):
-        at = np.searchsorted(wanted, part.rows)
-        at[at == len(wanted)] = 0
-        hits = np.flatnonzero(wanted[at] == part.rows) if len(wanted) else at[:0]
+        hits = np.flatnonzero(is_wanted(part.rows))
         rows.append(part.rows[hits])
         if part.sizes is None:
             items.append(start + hits)
@@ -146,6 +146,15 @@ def _found(flow: Flow, wanted: Positions, epoch: int) -> tuple[Positions, Positi
     nothing = np.empty(0, dtype=np.int64)
     found = [np.concatenate([nothing, *parts]) for parts in (rows, items, places)]
     return found[0], found[1], found[2]
+
+
+def _membership(wanted: Positions) -> Callable[[Positions], np.ndarray[Any, np.dtype[np.bool_]]]:
+    """Return what tells for each row whether it is a wanted one; by a table of one byte for each row up to the last of these."""
+    if len(wanted) and wanted[-1] < _LONGEST_TABLE:
+        table = np.zeros(int(wanted[-1]) + 2, dtype=bool)
+        table[wanted] = True
+        return lambda rows: table[np.minimum(rows, len(table) - 1)]
+    return lambda rows: np.isin(rows, wanted)
 
 
 def _lines(asked: Positions, found: tuple[Positions, Positions, Positions], *, is_batched: bool) -> Message:

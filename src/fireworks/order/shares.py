@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -30,6 +31,17 @@ def part_sizes(count: int, fractions: Sequence[float]) -> list[int]:
 def as_written(fraction: float) -> Fraction:
     """Return a fraction as it was written, 0.7 and not 0.69999999999999996, so that no last bit of a product decides."""
     return Fraction(str(float(fraction)))
+
+
+def are_fractions(values: Sequence[Any]) -> bool:
+    """Tell whether values are positive numbers that sum to 1.
+
+    Example:
+        >>> are_fractions([0.8, 0.2]), are_fractions([0.8, 0.3]), are_fractions([True])
+        (True, False, False)
+    """
+    numbers = [one for one in values if isinstance(one, (int, float, np.number)) and not isinstance(one, bool)]
+    return len(numbers) == len(values) > 0 and all(one > 0 for one in numbers) and abs(sum(numbers) - 1) <= 1e-9
 
 
 def shared_out(count: int, shares: Sequence[Fraction]) -> list[int]:
@@ -95,7 +107,7 @@ def _path(is_up: Any, remainder: _Table, over: Positions) -> list[int] | None:
 
 def _move(is_up: Any, remainder: _Table, path: list[int], over: Positions) -> None:
     """Move as many rows along a path as are too many at its beginning, too few at its end, and can be moved."""
-    steps = list(zip(path, path[1:], strict=False))
+    steps = list(pairwise(path))
     movable = [np.flatnonzero(is_up[:, a] & ~is_up[:, b] & (remainder[:, b] > 0)) for a, b in steps]
     # A class that can be moved in two steps of one path has other parts in each, so the steps don't meet.
     count = min(int(over[path[0]]), -int(over[path[-1]]), *map(len, movable))

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, TypeAlias, final
+from typing import Any, ClassVar, TypeAlias, final
 
 import numpy as np
 
 from fireworks._internal.seeds import check_seed
-from fireworks.core.chunk import Span
 from fireworks.core.pipe import Pipe
 from fireworks.core.stages import stage_name
 from fireworks.message.columns import Positions
 from fireworks.order.chosen import Chosen
-from fireworks.order.column import classes, require_rows
-from fireworks.order.keys import Keys, keys, random_order
+from fireworks.order.column import classes, remembered, require_rows
+from fireworks.order.keys import keys, random_order
 from fireworks.order.shares import as_written, class_sizes, groups_to_parts, part_sizes, shared_out
 
 __all__ = ["Part", "part_sizes", "split"]
 
-Sizes: TypeAlias = "tuple[float, ...] | tuple[int, ...]"
-"""Fractions that sum to 1, or counts of items."""
+Parts: TypeAlias = "np.ndarray[Any, np.dtype[np.unsignedinteger[Any]]]"
+"""The number of the part of each item."""
 
 
 def split(
@@ -89,7 +88,9 @@ def _check_sizes(sizes: Sequence[float]) -> None:
             raise ValueError(f"split: counts are at least 1 each; got {list(sizes)}. Fractions have a point: 1.0.")
         return
     if not sizes or any(not size > 0 for size in sizes) or abs(sum(sizes) - 1) > 1e-9:
-        raise ValueError(f"split: fractions must be positive and sum to 1; got {list(sizes)}, which sum to {sum(sizes):g}.")
+        raise ValueError(
+            f"split: fractions must be positive and sum to 1; got {list(sizes)}, which sum to {sum(sizes):g}."
+        )
 
 
 @final
@@ -125,7 +126,8 @@ class Part(Chosen):
     ) -> None:
         self.seed = check_seed(seed, where="split")
         _check_sizes(sizes)
-        self.sizes, self.number = tuple(sizes), check_number(number, len(sizes), who="split")
+        self.sizes: tuple[Any, ...] = tuple(sizes)
+        self.number = check_number(number, len(sizes), who="split")
         super().__init__(input)
         self.stratify, self.group = check_columns(self.upstream, stratify, group, who="split")
         self.stage = stage_name(input, "split", name)
@@ -133,6 +135,15 @@ class Part(Chosen):
         self.require_some(
             lambda count: f"split: {count} items by {list(sizes)} leave part {number} empty; give it a larger share."
         )
+
+    @property
+    def guarantee(self) -> str:
+        if self.group is not None:
+            return (
+                "whole groups, the largest first, each in a part by chance in proportion to its room; the input's order"
+            )
+        of = "" if self.stratify is None else f" of each class of {self.stratify!r}"
+        return f"each choice of so many items{of} is equally likely; they keep the input's order"
 
     def describe(self) -> str:
         shares = ", ".join(f"{size:g}" if isinstance(size, float) else str(size) for size in self.sizes)
@@ -157,22 +168,23 @@ class Part(Chosen):
         return [*counts, num_items - sum(counts)]
 
     def choose(self, num_items: int) -> Positions:
+        of = num_items, self.seed, self.stage, self.sizes, self.stratify, self.group
+        parts = remembered(self.upstream, "split", of, lambda: self._parts(num_items))
+        return np.flatnonzero(parts == self.number)
+
+    def _parts(self, num_items: int) -> Parts:
+        """Return the part of each item; those that are left over have a number behind the last part's."""
         wanted = self._wanted(num_items)
         if self.group is not None:
             of = classes(self.upstream, self.group, num_items, who="split", with_null=False)
             require_groups(len(of.sizes), len(self.sizes), self.group, who="split")
-            parts = groups_to_parts(of.sizes, wanted, self._keys(len(of.sizes)))
-            return np.flatnonzero(parts[of.numbers] == self.number)
+            draws = keys(self.seed, self.stage, 0, 0, len(of.sizes))
+            return small(groups_to_parts(of.sizes, wanted, draws), len(wanted))[of.numbers]
         order = random_order(self.seed, self.stage, 0, num_items)
         if self.stratify is None:
-            start = sum(wanted[: self.number])
-            return np.sort(order[start : start + wanted[self.number]])
+            return dealt(order, np.array([wanted]))
         of = classes(self.upstream, self.stratify, num_items, who="split")
-        table = class_sizes(of.sizes, wanted)
-        return of_each_class(of.numbers, order, table[:, : self.number].sum(axis=1), table[:, self.number])
-
-    def _keys(self, count: int) -> Keys:
-        return keys(self.seed, self.stage, 0, 0, count)
+        return dealt(by_class(order, of.numbers), class_sizes(of.sizes, wanted))
 
 
 def check_number(number: object, count: int, *, who: str) -> int:
@@ -182,9 +194,7 @@ def check_number(number: object, count: int, *, who: str) -> int:
     return int(number)
 
 
-def check_columns(
-    input: Pipe, stratify: str | None, group: str | None, *, who: str
-) -> tuple[str | None, str | None]:
+def check_columns(input: Pipe, stratify: str | None, group: str | None, *, who: str) -> tuple[str | None, str | None]:
     """Return the columns that a split looks at, checked; at most one."""
     if stratify is not None and group is not None:
         raise ValueError(
@@ -206,19 +216,31 @@ def require_groups(count: int, parts: int, column: str, *, who: str) -> None:
         )
 
 
-def of_each_class(numbers: Span, order: Positions, skip: Positions, take: Positions) -> Positions:
-    """Return some rows of each class, increasing: in a random order, those behind the first ``skip``, ``take`` of them.
+def small(numbers: Positions, count: int) -> Parts:
+    """Return numbers below ``count`` in as few bytes as they need."""
+    return numbers.astype(np.min_scalar_type(count))
+
+
+def by_class(order: Positions, numbers: Any) -> Positions:
+    """Return the rows class by class, those of a class in the order in which they come.
 
     Args:
+        order: All rows in some order.
         numbers: The class of each row.
-        order: The rows in random order.
-        skip: How many rows of each class are passed over.
-        take: How many are taken.
     """
-    within = np.asarray(numbers)[order]
-    by_class = order[np.argsort(within, kind="stable")]
-    sizes = np.bincount(within, minlength=len(take))
-    rank = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    chosen = (rank >= np.repeat(skip, sizes)) & (rank < np.repeat(skip + take, sizes))
-    found: Positions = np.sort(by_class[chosen])
-    return found
+    return order[np.argsort(numbers[order], kind="stable")]
+
+
+def dealt(order: Positions, table: Positions) -> Parts:
+    """Return the part of each row, where rows are dealt out one after the other.
+
+    Args:
+        order: The rows in the order in which they are dealt out.
+        table: How many each part gets, round by round.
+
+    Shapes:
+        ``(rows,)``, ``(rounds, parts)`` -> ``(rows,)`` of small unsigned integers.
+    """
+    parts = np.empty(len(order), dtype=np.min_scalar_type(table.shape[1]))
+    parts[order] = np.repeat(np.tile(small(np.arange(table.shape[1]), table.shape[1]), len(table)), table.reshape(-1))
+    return parts

@@ -83,16 +83,20 @@ def _sizes(count: int, test_size: float | None, train_size: float | None) -> tup
         test_size = _QUARTER
     fractions = [size for size in (test_size, train_size) if isinstance(size, float) and 0 < size < 1]
     if sum(map(as_written, fractions)) > 1:
-        raise ValueError(f"{_WHO}: test_size={test_size!r} and train_size={train_size!r} are more than 1 together; take less.")
+        raise ValueError(
+            f"{_WHO}: test_size={test_size!r} and train_size={train_size!r} are more than 1 together; take less."
+        )
     num_test = None if test_size is None else _size("test_size", test_size, count, up=True)
     num_train = None if train_size is None else _size("train_size", train_size, count, up=False)
     num_test = count - (num_train or 0) if num_test is None else num_test
     num_train = count - num_test if num_train is None else num_train
     if num_train + num_test > count or min(num_train, num_test) < 0:
-        asked = [f"{name}={size!r}" for name, size in (("test_size", test_size), ("train_size", train_size)) if size is not None]
-        raise ValueError(
-            f"{_WHO}: {' and '.join(asked)} of {count} items are more than there are; take fewer."
-        )
+        asked = [
+            f"{name}={size!r}"
+            for name, size in (("test_size", test_size), ("train_size", train_size))
+            if size is not None
+        ]
+        raise ValueError(f"{_WHO}: {' and '.join(asked)} of {count} items are more than there are; take fewer.")
     if not num_train or not num_test:
         raise ValueError(
             f"{_WHO}: {count} items by test_size={test_size!r} and train_size={train_size!r} leave the "
@@ -102,7 +106,7 @@ def _sizes(count: int, test_size: float | None, train_size: float | None) -> tup
 
 
 def _size(name: str, size: object, count: int, *, up: bool) -> int:
-    if isinstance(size, (int, np.integer)) and not isinstance(size, bool) and 0 < size:
+    if isinstance(size, (int, np.integer)) and not isinstance(size, bool) and size > 0:
         return int(size)
     if isinstance(size, (float, np.floating)) and 0 < size < 1:
         exact = as_written(float(size)) * count

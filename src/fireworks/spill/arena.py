@@ -7,8 +7,10 @@ it: nobody else can write into it, and it goes with the process, however that en
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import errno
+import itertools
 import os
 import tempfile
 import threading
@@ -112,7 +114,7 @@ class ArenaFiles:
         blocks, size = self._blocks[number], self.sizes[number]
         while len(blocks) * self._arena.block_bytes < size + num_bytes:
             blocks.append(self._arena.take())
-        left = list(pieces)
+        left = [piece for piece in pieces if len(piece)]
         try:
             for offset, length in self._extents(number, size, num_bytes):
                 now, left = _divided(left, length)
@@ -151,8 +153,14 @@ class ArenaFiles:
         Raises:
             FileFormatError: the file ends before.
         """
+        size = self._arena.block_bytes
+        place, inside = divmod(offset, size)
+        if len(pieces) == 1 and inside + len(pieces[0]) <= size and len(pieces[0]):  # as it is nearly always
+            start = self._blocks[number][place] * size + inside
+            if os.preadv(descriptor, pieces, start) == len(pieces[0]):
+                return
         left = list(pieces)
-        for start, length in self._extents(number, offset, sum(len(piece) for piece in pieces)):
+        for start, length in self._extents(number, offset, sum(map(len, pieces))):
             now, left = _divided(left, length)
             at = start
             while now:
@@ -210,17 +218,18 @@ class ArenaFiles:
 
 def _divided(pieces: list[memoryview], num_bytes: int) -> tuple[list[memoryview], list[memoryview]]:
     """Return the pieces up to so many bytes, and those behind."""
-    for place, piece in enumerate(pieces):
-        if num_bytes < len(piece):
-            before = [*pieces[:place], piece[:num_bytes]] if num_bytes else pieces[:place]
-            return before, [piece[num_bytes:], *pieces[place + 1 :]]
-        num_bytes -= len(piece)
-    return pieces, []
+    ends = list(itertools.accumulate(map(len, pieces)))
+    if not ends or ends[-1] <= num_bytes:
+        return pieces, []
+    place = bisect.bisect_right(ends, num_bytes)
+    inside = num_bytes - (ends[place - 1] if place else 0)
+    before = [*pieces[:place], pieces[place][:inside]] if inside else pieces[:place]
+    return before, [pieces[place][inside:], *pieces[place + 1 :]]
 
 
 def _write(descriptor: int, pieces: list[memoryview], offset: int, num_bytes: int) -> None:
     end = offset + num_bytes
-    left = [piece for piece in pieces if len(piece)]
+    left = pieces
     while left:
         count = os.pwritev(descriptor, left[:_IOV_MAX], offset)
         offset += count

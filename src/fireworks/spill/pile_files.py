@@ -50,7 +50,9 @@ class PileFiles:
         self.sizes = [0] * num_piles
         self.num_bytes = 0
         self._seen: dict[int, _Seen] = {}
-        self._folder = Path(tempfile.mkdtemp(prefix="piles-", dir=folder))
+        self._parent = folder
+        with self._full_disk_is_said():
+            self._folder = Path(tempfile.mkdtemp(prefix="piles-", dir=folder))
         self._open: dict[int, int] = {}
         self._most_open = max(_FEWEST, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // _SHARE)
         self._readers: Counter[int] = Counter()
@@ -68,19 +70,23 @@ class PileFiles:
         Raises:
             DiskSpaceError: the disk is full; part of the pieces may be there, so the caller gives all up.
         """
+        with self._full_disk_is_said(), self._descriptor(number) as descriptor:
+            _write(descriptor, list(pieces), self.sizes[number], num_bytes)
+        self.sizes[number] += num_bytes
+        self.num_bytes += num_bytes
+
+    @contextlib.contextmanager
+    def _full_disk_is_said(self) -> Iterator[None]:
         try:
-            with self._descriptor(number) as descriptor:
-                _write(descriptor, list(pieces), self.sizes[number], num_bytes)
+            yield
         except OSError as error:
             if error.errno not in _FULL:
                 raise
             raise DiskSpaceError(
-                f"{self.user}: no room is left in {str(self._folder.parent)!r} ({error.strerror}) after "
+                f"{self.user}: no room is left in {str(self._parent)!r} ({error.strerror}) after "
                 f"{size_text(self.num_bytes)} of scratch; what was written is removed. Make room, or pass another folder to "
                 "fw.scratch_folder."
             ) from error
-        self.sizes[number] += num_bytes
-        self.num_bytes += num_bytes
 
     def seal(self) -> None:
         """Note how the files look now; from here on, one that changes is damaged."""

@@ -87,9 +87,7 @@ class PileWriter:
         self._warm = Warm()
         self._finished = False
         self._files: PileFiles | ArenaFiles = (
-            ArenaFiles(folder, self.num_piles)
-            if isinstance(folder, Arena)
-            else PileFiles(folder, self.num_piles, user)
+            ArenaFiles(folder, self.num_piles) if isinstance(folder, Arena) else PileFiles(folder, self.num_piles, user)
         )
 
     @property
@@ -116,20 +114,22 @@ class PileWriter:
         if self._finished or self._files.is_closed:
             raise ValueError("PileWriter: it is finished or closed; make another one.")
         values = self._checked(message, piles, extras or {})
+        if not len(piles):
+            return
         num_bytes = message.num_bytes + sum(array.nbytes for array in values)
         parts = max(1, num_bytes // self._write_bytes)  # none of which has to wait for the next
-        step = max(1, -(-len(piles) // parts))
-        if step >= len(piles):
-            self._take(message, piles, values, num_bytes)
-            return
-        for start in range(0, len(piles), step):
-            stop = start + step
-            self._take(
-                message[start:stop],
-                piles[start:stop],
-                [array[start:stop] for array in values],
-                num_bytes * step // len(piles),
-            )
+        step = -(-len(piles) // parts)
+        # whatever can't go to disk is found here, before anything is written
+        taken = [
+            _Pending(piles[start : start + step], [array[start : start + step] for array in values], self._pieces(rows))
+            for start in range(0, len(piles), step)
+            for rows in [message if step == len(piles) else message[start : start + step]]
+        ]
+        while taken:
+            self._take(taken.pop(0), num_bytes // parts)
+
+    def _pieces(self, message: Message) -> list[Any]:
+        return [codec.piece(message.raw(name)) for name, codec in self._codecs.items()]
 
     def _checked(self, message: Message, piles: Array, extras: Mapping[str, Array]) -> list[Array]:
         if message._columns.keys() != self._codecs.keys():
@@ -152,20 +152,16 @@ class PileWriter:
                 )
         return [extras[name] for name in self._extras]
 
-    def _take(self, message: Message, piles: Array, extras: list[Array], num_bytes: int) -> None:
-        if not len(piles):
-            return
-        # whatever can't go to disk is found here, before anything is written
-        pieces = [codec.piece(message.raw(name)) for name, codec in self._codecs.items()]
-        codecs = self._codecs.values()
+    def _take(self, part: _Pending, num_bytes: int) -> None:
         if self._pending and not all(
-            codec.joins(one, other) for codec, one, other in zip(codecs, self._pending[-1].pieces, pieces, strict=True)
+            codec.joins(one, other)
+            for codec, one, other in zip(self._codecs.values(), self._pending[-1].pieces, part.pieces, strict=True)
         ):
             self._flush()
         self._pending_bytes += num_bytes
-        if self._pending_bytes < self._write_bytes:  # they wait, and these arrays are the caller's
-            piles, extras = piles.copy(), [array.copy() for array in extras]
-        self._pending.append(_Pending(piles, extras, pieces))
+        if self._pending_bytes < self._write_bytes:  # it waits, and these arrays are the caller's
+            part = _Pending(part.piles.copy(), [array.copy() for array in part.extras], part.pieces)
+        self._pending.append(part)
         if self._pending_bytes >= self._write_bytes:
             self._flush()
 
@@ -313,12 +309,15 @@ class Piles:
         """Return the bytes of a pile on disk."""
         return self._files.sizes[number]
 
-    def pieces(self, number: int, max_bytes: int) -> Iterator[tuple[Message, dict[str, Array]]]:
+    def pieces(
+        self, number: int, max_bytes: int, buffers: Buffers | None = None
+    ) -> Iterator[tuple[Message, dict[str, Array]]]:
         """Yield the rows of a pile as they were written, some at a time.
 
         Args:
             number: Which pile, from 0.
             max_bytes: At most so many at a time, but what was written at once is not divided.
+            buffers: As of `read`.
 
         Raises:
             FileFormatError: the file is not as it was when it was written.
@@ -328,12 +327,12 @@ class Piles:
         num_bytes = 0
         for segment, size in self._directory.sizes(number):
             if some and num_bytes + size > max_bytes:
-                yield self._read(number, None, None, some)
+                yield self._read(number, None, buffers, some)
                 some, num_bytes = [], 0
             some.append(segment)
             num_bytes += size
         if some:
-            yield self._read(number, None, None, some)
+            yield self._read(number, None, buffers, some)
 
     def _rows(
         self, rows: PileRows, order: Callable[[Mapping[str, Array]], Positions] | None

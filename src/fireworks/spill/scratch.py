@@ -243,8 +243,9 @@ def _empty(path: Path) -> None:
 
 def _clear_up(parent: Path) -> None:
     """Remove the folders of processes that have died; whatever can't be told for such is left alone."""
-    with os.scandir(parent) as entries:
-        ours = [
+    ours: list[Path] = []
+    with contextlib.suppress(PermissionError), os.scandir(parent) as entries:  # one may make without seeing
+        ours += [
             Path(entry.path) for entry in entries if _NAME.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)
         ]
     for path in ours:

@@ -87,7 +87,8 @@ class TextCodec(Codec):
         places = np.array([*(self._codes[value] for value in values), -1])
         indices = encoded.indices.fill_null(-1).to_numpy()
         narrow: Array = places.astype(np.min_scalar_type(-len(self._codes) - 1))
-        return np.take(narrow, indices, mode="wrap")
+        codes: Array = np.take(narrow, indices, mode="wrap")
+        return codes
 
     def _plain(self, array: pa.Array, scatter: Scatter) -> list[Plane]:
         taken = array.take(pa.array(scatter.order))

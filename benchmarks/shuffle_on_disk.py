@@ -1,0 +1,130 @@
+"""An exact shuffle of more than the memory budget holds, beside an unshuffled pass and what others offer.
+
+Writes Parquet, 20 columns of numbers and texts, and passes over all of it in batches of 1,024 rows: as it lies there, by us and
+by PyArrow's scanner; in an exactly uniform order, by us in three epochs, and by DuckDB's ``ORDER BY random()``; and some
+thousand random rows of the same files. Run it alone on the machine: both cores are used.
+
+    python benchmarks/shuffle_on_disk.py            # 0.5 GB, a minute
+    python benchmarks/shuffle_on_disk.py --gb 4     # what the figures in the documentation come from
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as pads
+import pyarrow.parquet as pq
+from measure import peak_anonymous_mb
+
+import fireworks as fw
+
+BATCH, FILE_ROWS, GROUP_ROWS = 1024, 2**20, 2**17
+ROW_BYTES = 126  # decoded, without the offsets of the texts
+
+
+def write(folder: Path, num_rows: int) -> None:
+    """Write random numbers and texts, sorted by a label."""
+    random = np.random.default_rng(0)
+    words = np.array([f"category {n:02d}" for n in range(40)])
+    for part, start in enumerate(range(0, num_rows, FILE_ROWS)):
+        rows = min(FILE_ROWS, num_rows - start)
+        columns: dict[str, object] = {"row": np.arange(start, start + rows)}
+        columns["label"] = (np.arange(start, start + rows) * 100 // num_rows).astype(np.int32)
+        columns |= {f"f{n}": random.normal(size=rows).astype(np.float32) for n in range(10)}
+        columns |= {f"d{n}": random.normal(size=rows) for n in range(4)}
+        columns |= {f"i{n}": random.integers(0, 2**31, rows, dtype=np.int32) for n in range(2)}
+        columns["word"] = pa.array(words[random.integers(0, len(words), rows)])
+        columns["user"] = pa.array(np.char.mod("user-%08x", random.integers(0, 2**32, rows)))
+        pq.write_table(pa.table(columns), folder / f"part-{part:04d}.parquet", row_group_size=GROUP_ROWS)
+
+
+def ours(pipe: fw.Pipe) -> Callable[[], Iterator[int]]:
+    def batches() -> Iterator[int]:
+        for batch in pipe:
+            yield len(batch)
+
+    return batches
+
+
+def scanner(folder: Path) -> Iterator[int]:
+    """PyArrow's own, its large batches cut into views of 1,024 rows."""
+    for batch in pads.dataset(folder).scanner(batch_size=GROUP_ROWS).to_batches():
+        arrays = [
+            column.to_numpy(zero_copy_only=False) if not pa.types.is_string(column.type) else column
+            for column in batch.columns
+        ]
+        for start in range(0, batch.num_rows, BATCH):
+            views = [array[start : start + BATCH] for array in arrays]
+            yield len(views[0])
+
+
+def duckdb_shuffled(folder: Path, budget_mb: int) -> Iterator[int]:
+    import duckdb
+
+    connection = duckdb.connect()
+    connection.execute(f"SET memory_limit='{budget_mb}MB'; SET threads=2; SET preserve_insertion_order=false")
+    reader = connection.sql(f"SELECT * FROM '{folder}/*.parquet' ORDER BY random()").to_arrow_reader(65_536)
+    for batch in reader:
+        for start in range(0, batch.num_rows, BATCH):
+            yield len(batch.slice(start, BATCH))
+
+
+def seconds_of(name: str, make: Callable[[], Iterator[int]], num_rows: int, unit_s: float | None = None) -> float:
+    gc.collect()
+    with peak_anonymous_mb() as peak:
+        began, first, rows = time.perf_counter(), 0.0, 0
+        cpu = time.process_time()
+        for count in make():
+            first = first or time.perf_counter() - began
+            rows += count
+        took, cpu = time.perf_counter() - began, time.process_time() - cpu
+    if rows != num_rows:
+        raise AssertionError(f"{name}: {rows} rows instead of {num_rows}")
+    ratio = "" if unit_s is None else f"{took / unit_s:6.2f}"
+    print(
+        f"{name:44s} {took:7.2f} s {ratio:>6s}  {num_rows / took / 1e6:6.2f} M rows/s  first {first:5.2f} s  cpu {cpu:6.2f} s  +{peak():5.0f} MB",
+        flush=True,
+    )
+    return took
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--gb", type=float, default=0.5, help="decoded size")
+    parser.add_argument("--budget", type=int, default=0, help="MB; an eighth of the data if not given")
+    parser.add_argument("--epochs", type=int, default=3)
+    options = parser.parse_args()
+    num_rows = int(options.gb * 1e9 / ROW_BYTES)
+    budget_mb = options.budget or max(64, int(options.gb * 1000 / 8))
+    with tempfile.TemporaryDirectory() as name, fw.scratch_folder(name):
+        folder = Path(name, "data")
+        folder.mkdir()
+        write(folder, num_rows)
+        print(f"{num_rows:,} rows, {options.gb} GB decoded, budget {budget_mb} MB; ratio: to our unshuffled pass")
+        with fw.memory_budget(f"{budget_mb}MB"):
+            plain = fw.read_parquet(folder).batch(BATCH)
+            seconds_of("to warm up", ours(plain), num_rows)
+            unit = seconds_of("unshuffled", ours(plain), num_rows)
+            seconds_of("PyArrow's scanner", lambda: scanner(folder), num_rows, unit)
+            shuffled = fw.read_parquet(folder).shuffle(seed=0).batch(BATCH)
+            for epoch in range(options.epochs):
+                seconds_of(f"exact shuffle, epoch {epoch}", ours(shuffled), num_rows, unit)
+            del shuffled
+            seconds_of("unshuffled again", ours(plain), num_rows, unit)
+        try:
+            seconds_of("DuckDB, ORDER BY random()", lambda: duckdb_shuffled(folder, budget_mb), num_rows, unit)
+        except ImportError:
+            print("DuckDB is not installed")
+        except Exception as error:  # noqa: BLE001 (its own, of memory)
+            print(f"DuckDB: {str(error).splitlines()[0]}")
+
+
+if __name__ == "__main__":
+    main()
