@@ -8,7 +8,7 @@ LINKS  := $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS))
 BACKEND := $(if $(TORCH_BACKEND),--torch-backend $(TORCH_BACKEND))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-quick check fix docs bench clean
+.PHONY: help setup demo test test-quick test-long check fix docs bench clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,9 @@ test: $(VENV)/.ready  ## Run all tests, doctests and documentation snippets
 
 test-quick: $(VENV)/.ready  ## Run all tests but the long ones
 	$(BIN)/pytest -n auto --dist loadgroup -m 'not slow'
+
+test-long: $(VENV)/.ready  ## Run the tests that take minutes: gigabytes in a small memory, many kills
+	$(BIN)/pytest --long -m long
 
 check: $(VENV)/.ready  ## Lint, format, types, import layers, spelling, documented names
 	$(BIN)/ruff check .

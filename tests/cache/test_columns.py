@@ -31,8 +31,8 @@ def test_slots_hold_what_was_written(tmp_path_factory, on_disk, steps):
     columns = Columns(rows_of([0]), folder)
     columns.grow(30)
     held = {}
-    for number, (writes, slots) in enumerate(steps):
-        slots = np.array([slot for slot in slots if (slot in held) != writes], dtype=np.int64)
+    for number, (writes, given_slots) in enumerate(steps):
+        slots = np.array([slot for slot in given_slots if (slot in held) != writes], dtype=np.int64)
         if writes:
             columns.write(slots, rows_of(slots + 100 * number))
             held |= {int(slot): int(slot) + 100 * number for slot in slots}
@@ -81,9 +81,13 @@ def test_bytes_of_objects_are_counted():
 
 def test_columns_must_stay_as_they_are():
     columns = Columns(rows_of([0]))
-    with pytest.raises(SchemaMismatchError, match=r"column 'n' is float64; the rows that are held have int64\. Convert it"):
+    with pytest.raises(
+        SchemaMismatchError, match=r"column 'n' is float64; the rows that are held have int64\. Convert it"
+    ):
         columns.require_same(rows_of([1]).assign(n=np.array([0.5])))
-    with pytest.raises(SchemaMismatchError, match=r"column 'x' is float64\[3\] tensor; the rows that are held have float64\[2\]"):
+    with pytest.raises(
+        SchemaMismatchError, match=r"column 'x' is float64\[3\] tensor; the rows that are held have float64\[2\]"
+    ):
         columns.require_same(rows_of([1]).assign(x=torch.zeros(1, 3, dtype=torch.float64)))
     with pytest.raises(SchemaMismatchError, match=r"the rows have columns \['word'\]"):
         columns.require_same(rows_of([1]).select("word"))

@@ -11,7 +11,9 @@ from fireworks.cache.level import Level
 
 
 def rows_of(numbers, word=3):
-    return fw.Message({"n": torch.as_tensor(numbers), "t": pd.array(["x" * (word + n % 7) for n in numbers], dtype="str")})
+    return fw.Message(
+        {"n": torch.as_tensor(numbers), "t": pd.array(["x" * (word + n % 7) for n in numbers], dtype="str")}
+    )
 
 
 def put(level, numbers, message):

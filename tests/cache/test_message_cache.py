@@ -10,12 +10,12 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
-from disks import small_disk
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 import fireworks as fw
+from disks import small_disk
 from fireworks.errors import ColumnLengthError, RowNotCachedError, SchemaMismatchError
 
 POLICIES = ["pin", "lru", "lfu", "belady"]
@@ -268,7 +268,9 @@ def test_ways_to_name_rows():
 def test_rows_that_are_not_held_are_named():
     cache = fw.MessageCache()
     put(cache, slice(0, 3))
-    with pytest.raises(RowNotCachedError, match=r"^MessageCache: rows \[5, 8\] are not held\. Ask first: cache\.contains") as e:
+    with pytest.raises(
+        RowNotCachedError, match=r"^MessageCache: rows \[5, 8\] are not held\. Ask first: cache\.contains"
+    ) as e:
         cache[[8, 1, 5, 5]]
     assert e.value.rows == [5, 8]
     with pytest.raises(KeyError, match=r"row \[4\] is not held"):
@@ -326,9 +328,13 @@ def test_rows_that_do_not_fit_together():
         cache[0:2] = numbers_of(1)
     with pytest.raises(TypeError, match=r"MessageCache: rows are put in as a message; got dict\."):
         cache[0] = {"n": [1]}
-    with pytest.raises(SchemaMismatchError, match=r"the rows have columns \['m'\]; the cache holds rows of columns \['n'\]"):
+    with pytest.raises(
+        SchemaMismatchError, match=r"the rows have columns \['m'\]; the cache holds rows of columns \['n'\]"
+    ):
         cache[9] = fw.Message({"m": [1]})
-    with pytest.raises(SchemaMismatchError, match=r"column 'n' is float32 tensor; the rows that are held have int64 tensor"):
+    with pytest.raises(
+        SchemaMismatchError, match=r"column 'n' is float32 tensor; the rows that are held have int64 tensor"
+    ):
         cache[9] = fw.Message({"n": torch.ones(1)})
     assert list(cache) == [0, 1, 2]
     cache.clear()
@@ -378,7 +384,10 @@ def test_what_it_says_of_itself():
     cache.look_up([0, 1, 2, 3])
     stats = cache.stats
     assert (stats.hits, stats.misses, stats.evictions, stats.num_rows, stats.rate) == (3, 1, 1, 3, 0.75)
-    assert repr(cache) == f"MessageCache(lru: 75.0% of 4 rows found; 3 rows held, {cache.num_bytes} bytes of memory, 1 evicted)"
+    assert (
+        repr(cache)
+        == f"MessageCache(lru: 75.0% of 4 rows found; 3 rows held, {cache.num_bytes} bytes of memory, 1 evicted)"
+    )
 
 
 def test_threads_may_use_it_together():
@@ -429,15 +438,15 @@ def test_the_folder_on_disk_goes_with_the_cache(tmp_path):
         cache[0:5] = rows_of(range(5))
         assert any(path.name.startswith("column-") for path in tmp_path.rglob("*"))
         del cache
-        assert not [path for path in tmp_path.rglob("column-*")]
+        assert not list(tmp_path.rglob("column-*"))
 
 
 def test_a_full_disk_is_gone_on_without(tmp_path):
     with small_disk(tmp_path, 200_000), fw.scratch_folder(tmp_path):
         cache = fw.MessageCache(10, disk_bytes="10MB")
+        rows = fw.Message({"n": torch.arange(50_000)})
         with pytest.warns(RuntimeWarning, match=r"MessageCache: rows can't be kept on disk .* goes on in memory alone"):
-            for start in range(0, 50_000, 1000):
-                cache[start : start + 1000] = fw.Message({"n": torch.arange(start, start + 1000)})
+            cache[0:50_000] = rows
         assert cache[0:10]["n"].tolist() == list(range(10))
         assert len(cache) == 10
         with warnings.catch_warnings():

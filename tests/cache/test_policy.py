@@ -17,7 +17,9 @@ def test_the_lowest_numbers(numbers, count):
     assert sorted(numbers[at] for at in found) == sorted(numbers)[:count]
 
 
-@pytest.mark.parametrize("make", [np.arange, np.zeros, lambda n: -np.arange(n), lambda n: np.random.default_rng(0).random(n)])
+@pytest.mark.parametrize(
+    "make", [np.arange, np.zeros, lambda n: -np.arange(n), lambda n: np.random.default_rng(0).random(n)]
+)
 @pytest.mark.parametrize("count", [1, 100, 1500, 40_000])
 def test_the_lowest_of_many_numbers(make, count):
     numbers = make(100_000)

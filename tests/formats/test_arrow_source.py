@@ -69,8 +69,10 @@ class TestArrowSource(fw.testing.PipeContract):
             if request.param == "batched":
                 return data.select("n", "x").map(double).batch(7)
             if request.param == "shuffled":
-                return data.select("n", "kind", "k").shuffle(seed=0)
-            return data.filter("n > 25").drop("x") if request.param == "filtered" else data.select("n", "x", "word")
+                return data.select("n", "kind", "k").take(20).shuffle(seed=0)
+            if request.param == "filtered":
+                return data.filter("n > 25").drop("x")
+            return data.select("n", "x", "word").skip(12).take(20)
 
         return make
 
@@ -117,7 +119,9 @@ TYPES = st.sampled_from(
 
 def values_of(kind, seed, num_rows, with_nulls):
     generator = np.random.default_rng(seed)
-    numbers = [None if with_nulls and generator.random() < 0.3 else int(generator.integers(0, 5)) for _ in range(num_rows)]
+    numbers = [
+        None if with_nulls and generator.random() < 0.3 else int(generator.integers(0, 5)) for _ in range(num_rows)
+    ]
     shapes = {
         pa.string(): str,
         pa.large_binary(): lambda n: bytes([n]),
@@ -148,9 +152,7 @@ def values_of(kind, seed, num_rows, with_nulls):
 def test_any_types_are_read_as_pyarrow_reads_them(
     tmp_path_factory, kinds, num_rows, batch_rows, compression, stream, seed, with_nulls
 ):
-    table = pa.table(
-        {f"c{at}": values_of(kind, seed + at, num_rows, with_nulls) for at, kind in enumerate(kinds)}
-    )
+    table = pa.table({f"c{at}": values_of(kind, seed + at, num_rows, with_nulls) for at, kind in enumerate(kinds)})
     path = tmp_path_factory.mktemp("random") / "a.arrow"
     write(path, table, compression=compression, batch_rows=batch_rows, stream=stream)
     source = read_arrow(path)
@@ -164,17 +166,21 @@ def test_any_types_are_read_as_pyarrow_reads_them(
 
 
 def test_uncompressed_columns_are_views_of_the_file(tmp_path):
-    path = write(tmp_path / "a.arrow", pa.table({"n": np.arange(1000)}), batch_rows=1000)
+    path = write(tmp_path / "a.arrow", pa.table({"n": np.arange(30_000)}), batch_rows=30_000)
     before = pa.total_allocated_bytes()
     rows = read_arrow(path).fetch(range(1, 3))
-    assert pa.total_allocated_bytes() - before < 1000
+    assert pa.total_allocated_bytes() - before < 30_000
     assert not rows.raw("n").flags.owndata
     assert not rows.raw("n").flags.writeable
 
 
 def test_dictionaries_of_each_batch_are_joined(tmp_path):
     parts = [pa.array(["a", "b"]).dictionary_encode(), pa.array(["c", None, "a"]).dictionary_encode()]
-    for stream, options in ((True, {}), (True, {"emit_dictionary_deltas": True}), (False, {"unify_dictionaries": True})):
+    for stream, options in (
+        (True, {}),
+        (True, {"emit_dictionary_deltas": True}),
+        (False, {"unify_dictionaries": True}),
+    ):
         path = tmp_path / "a.arrow"
         write(path, pa.table({"c": pa.chunked_array(parts), "n": range(5)}), stream=stream, **options)
         source = read_arrow(path)
@@ -188,7 +194,9 @@ def test_a_record_batch_that_is_compressed_is_decoded_once_for_its_parts(folder,
     source = read_arrow(folder / "b.feather", "n")
     opened = []
     open_file = pa.ipc.open_file
-    monkeypatch.setattr(pa.ipc, "open_file", lambda *args, **options: opened.append(options) or open_file(*args, **options))
+    monkeypatch.setattr(
+        pa.ipc, "open_file", lambda *args, **options: opened.append(options) or open_file(*args, **options)
+    )
     assert source.to_message()["n"].tolist() == list(range(10, 18))
     assert len(source.blocks) == 4
     assert len(opened) == 1
@@ -228,11 +236,15 @@ def test_a_file_that_is_cut_short_is_an_error(tmp_path):
     data = path.read_bytes()
     for length in (7, 100, len(data) // 2, len(data) - 1):
         path.write_bytes(data[:length])
-        with pytest.raises(FileFormatError, match=r"a.arrow' is cut short: the footer of the Arrow file is missing, which"):
+        with pytest.raises(
+            FileFormatError, match=r"a.arrow' is cut short: the footer of the Arrow file is missing, which"
+        ):
             read_arrow(path)
     # the middle is missing, and the footer is there
     path.write_bytes(data[:200] + data[-400:])
-    with pytest.raises(FileFormatError, match=r"a.arrow' is cut short, or damaged: record batch \d of 4 does not end inside"):
+    with pytest.raises(
+        FileFormatError, match=r"a.arrow' is cut short, or damaged: record batch \d of 4 does not end inside"
+    ):
         read_arrow(path)
 
 
@@ -241,8 +253,10 @@ def test_a_stream_that_is_cut_short_is_an_error(tmp_path):
     data = path.read_bytes()
     path.write_bytes(data[:-8])  # the end may go without its mark
     assert len(read_arrow(path)) == 100
-    with pytest.raises(FileFormatError, match=r"a.arrows' is cut short, or damaged: record batch 3 does not end inside it"):
-        path.write_bytes(data[:-60])
+    path.write_bytes(data[:-60])
+    with pytest.raises(
+        FileFormatError, match=r"a.arrows' is cut short, or damaged: record batch 3 does not end inside it"
+    ):
         read_arrow(path)
     for length in range(1, 140, 7):
         path.write_bytes(data[:length])
@@ -253,7 +267,7 @@ def test_a_stream_that_is_cut_short_is_an_error(tmp_path):
 def test_random_damage_is_an_error_or_other_values(tmp_path):
     good = write(tmp_path / "a.arrow", pa.table({"n": range(50), "w": [str(i) for i in range(50)]})).read_bytes()
     generator = np.random.default_rng(0)
-    for number in range(120):
+    for number in range(60):
         data = bytearray(good)
         for place in generator.integers(8, len(data), size=3):
             data[place] ^= int(generator.integers(1, 256))
@@ -272,7 +286,10 @@ def test_what_is_no_arrow_file_is_an_error(tmp_path):
     for data, text in (
         (b"", r"a.arrow' is empty: an Arrow file has at least a schema; leave it out"),
         (b"FEA1....", r"a.arrow' is a Feather file of version 1; write it again: "),
-        (b"a,b\n1,2\n" * 9, r"a.arrow' is no Arrow file, or a damaged one: it begins with neither a file's magic nor a schema"),
+        (
+            b"a,b\n1,2\n" * 9,
+            r"a.arrow' is no Arrow file, or a damaged one: it begins with neither a file's magic nor a schema",
+        ),
         (b"\0\0\0\0\0\0\0\0", r"a.arrow' is no Arrow file, or a damaged one"),
     ):
         path.write_bytes(data)
@@ -296,7 +313,9 @@ def test_a_record_batch_that_is_damaged_is_an_error(tmp_path):
 def test_files_with_other_columns_are_an_error(tmp_path):
     write(tmp_path / "a.arrow", pa.table({"a": [1], "b": [2]}))
     write(tmp_path / "b.arrow", pa.table({"a": [1], "b": ["x"]}))
-    with pytest.raises(SchemaMismatchError, match=r"column 'b' is int64 in '.*a.arrow' and string in '.*b.arrow'; files"):
+    with pytest.raises(
+        SchemaMismatchError, match=r"column 'b' is int64 in '.*a.arrow' and string in '.*b.arrow'; files"
+    ):
         read_arrow(tmp_path)
     write(tmp_path / "b.arrow", pa.table({"a": [1]}))
     with pytest.raises(SchemaMismatchError, match=r"column 'b' is int64 in '.*a.arrow' and not there in '.*b.arrow'"):
@@ -306,12 +325,15 @@ def test_files_with_other_columns_are_an_error(tmp_path):
         read_arrow(tmp_path / "b.arrow")
 
 
-def test_a_type_that_the_metadata_do_not_tell_is_an_error(folder, monkeypatch):
-    source = ArrowSource(folder, "k")
-    source.schema
+def test_a_type_that_the_metadata_do_not_tell_is_an_error(tmp_path):
+    write(tmp_path / "a.arrow", pa.table({"k": [1, 2, None]}), batch_rows=2)
+    source = ArrowSource(tmp_path / "a.arrow")
+    assert str(source.schema["k"].dtype) == "Int64"
     source._with_nulls = set()
-    with pytest.raises(SchemaMismatchError, match=r"column 'k' is Int64 by the metadata, and int64 from row 0 of '.*a.arr"):
-        source.to_message()
+    with pytest.raises(
+        SchemaMismatchError, match=r"column 'k' is Int64 by the metadata, and int64 from row 0 of '.*a.arr"
+    ):
+        source.fetch(range(2))
 
 
 def test_a_file_that_changes_is_an_error(tmp_path):
@@ -319,7 +341,7 @@ def test_a_file_that_changes_is_an_error(tmp_path):
     source = read_arrow(path)
     assert source[0]["n"].tolist() == [0]
     write(path, pa.table({"n": range(101)}))
-    with pytest.raises(FileChangedError, match="a.arrow' has changed since the source was made"):
+    with pytest.raises(FileChangedError, match=r"a.arrow' has changed since the source was made"):
         source[99]
 
 

@@ -71,12 +71,12 @@ class TestCsvSource(fw.testing.PipeContract):
         def make():
             if request.param == "quarantined":
                 return read_csv(folder, schema=SCHEMA, on_error="quarantine").take(20)
-            data = read_csv(folder, schema=SCHEMA)
+            data = read_csv(folder, schema=SCHEMA).take(22)
             if request.param == "batched":
                 return data.select("n", "x").map(double).batch(7)
             if request.param == "shuffled":
                 return data.shuffle(seed=0)
-            return data.filter("n > 20").drop("x") if request.param == "filtered" else data
+            return data.filter("n > 12").drop("x") if request.param == "filtered" else data
 
         return make
 

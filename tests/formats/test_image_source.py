@@ -243,6 +243,8 @@ class TestWhatIsRefused:
         path.write_bytes(path.read_bytes() + b" ")
         with pytest.raises(FileChangedError, match=r"1\.png' has changed since the source was made"):
             pipe[0]
+        with pytest.raises(FileChangedError, match=r"1\.png' has changed since the source was made"):
+            pipe.require_unchanged()
 
 
 class TestQuarantine:

@@ -115,7 +115,11 @@ class TestWhatIsNoSource:
         ):
             fw.source(column)
 
-    @pytest.mark.parametrize("path", ["data.csv", Path("data.csv")], ids=["text", "path"])
-    def test_a_file_wants_to_be_read(self, path):
-        with pytest.raises(TypeError, match=r"read the file first, as in fw\.source\(pd\.read_csv\('data\.csv'\)\)"):
+    @pytest.mark.parametrize(
+        ("path", "reader"),
+        [("data.csv", "csv"), (Path("data.csv"), "csv"), ("x/a.NPY", "npy"), ("data/", "parquet"), ("a.jsonl", "json")],
+    )
+    def test_a_file_wants_to_be_read(self, path, reader):
+        assert hasattr(fw, f"read_{reader}")
+        with pytest.raises(TypeError, match=rf"source: '.*' is the name of a file; read it: fw\.read_{reader}\('"):
             fw.source(path)

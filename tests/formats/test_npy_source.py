@@ -267,6 +267,8 @@ class TestWhatIsRefused:
         os.truncate(tmp_path / "x.npy", 200)  # a read behind the end of a map would kill the process
         with pytest.raises(FileChangedError, match=r"x\.npy' has changed since the source was made"):
             pipe[4000]
+        with pytest.raises(FileChangedError, match=r"x\.npy' has changed since the source was made"):
+            pipe.require_unchanged()
 
 
 def test_the_fingerprint_is_of_the_content_and_of_the_names(tmp_path):

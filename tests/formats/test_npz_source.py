@@ -209,6 +209,16 @@ class TestWhatIsRefused:
         with pytest.raises(FileFormatError, match=r"a\.npz' is no NPZ file, or a damaged one"):
             read_npz(tmp_path / "a.npz")
 
+    def test_a_member_that_says_it_is_longer_than_the_file(self, tmp_path):
+        stream = io.BytesIO()
+        np.savez(stream, x=np.zeros(20_000))
+        data = bytearray(stream.getvalue().replace(b"(20000,)", b"(90000,)"))
+        at = data.index(b"PK\x01\x02") + 20
+        data[at : at + 8] = 2 * (128 + 8 * 90_000).to_bytes(4, "little")
+        (tmp_path / "a.npz").write_bytes(data)
+        with pytest.raises(FileFormatError, match=r"'x\.npy' ends behind the end of the file"):
+            read_npz(tmp_path / "a.npz")
+
     def test_a_file_that_is_cut_during_a_pass(self, tmp_path):
         np.savez(tmp_path / "a.npz", x=np.zeros(5000))
         pipe = read_npz(tmp_path / "a.npz")

@@ -1,5 +1,6 @@
 """Pipes into files: a few rows at a time, in shards, and whole or not at all."""
 
+import weakref
 
 import numpy as np
 import pytest
@@ -41,10 +42,10 @@ class TestOneFile:
     @pytest.mark.parametrize(
         "make",
         [
-            lambda: table(),
+            table,
             lambda: table().map(double).batch(4),
             lambda: table().shuffle(seed=0),
-            lambda: counting(),
+            counting,
             lambda: counting().batch(5),
             lambda: table().filter("n > 100"),
             lambda: table().filter("n > 3").batch(3),
@@ -84,7 +85,7 @@ class TestShards:
 
     def test_each_ends_when_it_is_as_long_as_it_should_be(self, tmp_path):
         files = written(table(40).batch(2), tmp_path / "n", shard_bytes=50)
-        assert sum(values(files), []) == list(range(40))
+        assert [n for part in values(files) for n in part] == list(range(40))
         sizes = [file.stat().st_size for file in files]
         assert all(50 <= size < 60 for size in sizes[:-1])
         assert len(values(written(table(40), tmp_path / "one", shard_bytes="1GB"))) == 1
@@ -190,6 +191,7 @@ from fireworks.formats.sink import write_shards
 
 def slow(messages, file):
     for message in messages:
+        time.sleep(0.001)
         for n in message["n"].tolist():
             file.write(f"{n}\\n".encode())
             file.flush()
@@ -212,8 +214,8 @@ begun = time.perf_counter()
 os.waitpid(child(lambda: write(0)), 0)
 whole = time.perf_counter() - begun
 outcomes = set()
-for number in range(40):
-    killed_after(random.random() * whole * 1.2, lambda: write(first))
+for share in [0, 3, *(1.2 * random.random() for _ in range(22))]:
+    killed_after(share * whole, lambda: write(first))
     now = held()
     new = list(range(first, first + 60))
     assert now in (list(range(state, state + 60)), new), now
@@ -251,8 +253,6 @@ def test_rows_stream_through(tmp_path):
 
     def watch(messages, file):
         nonlocal most
-        import weakref
-
         for message in messages:
             alive.add(id(message))
             weakref.finalize(message, alive.discard, id(message))

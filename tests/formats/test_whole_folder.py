@@ -1,7 +1,7 @@
 """A folder is there whole or not at all."""
 
 import fcntl
-import os
+from pathlib import Path
 
 import pytest
 
@@ -39,18 +39,18 @@ def test_it_takes_its_place_when_the_block_ends(tmp_path, system):
 def test_an_error_leaves_the_old(tmp_path, system):
     fill(tmp_path / "x", "old")
     with pytest.raises(ZeroDivisionError), whole_folder(tmp_path / "x", lambda entry: True, where="to_x") as new:
-        (new / "b.txt").write_text("new")
-        raise ZeroDivisionError
+        raise ZeroDivisionError((new / "b.txt").write_text("new"))
     assert state(tmp_path) == {"x/a.txt": "old"}
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
 
 def test_what_came_meanwhile_is_not_lost(tmp_path, system):
     fill(tmp_path / "x", "old")
+    writer = whole_folder(tmp_path / "x", lambda entry: entry.suffix == ".txt", where="to_x")
+    (writer.__enter__() / "b.txt").write_text("new")
+    (tmp_path / "x" / "notes.md").write_text("mine")
     with pytest.raises(FileExistsError, match=r"to_x: the folder '.*x' holds 'notes.md', which would be lost"):
-        with whole_folder(tmp_path / "x", lambda entry: entry.suffix == ".txt", where="to_x") as new:
-            (new / "b.txt").write_text("new")
-            (tmp_path / "x" / "notes.md").write_text("mine")
+        writer.__exit__(None, None, None)
     assert state(tmp_path) == {"x/a.txt": "old", "x/notes.md": "mine"}
 
 
@@ -140,6 +140,6 @@ class TestExchange:
 
 def test_its_files_are_on_the_disk_before_it_is_in_its_place(tmp_path, monkeypatch):
     done = []
-    monkeypatch.setattr(module.os, "fsync", lambda number: done.append(os.readlink(f"/proc/self/fd/{number}")))
+    monkeypatch.setattr(module.os, "fsync", lambda number: done.append(str(Path(f"/proc/self/fd/{number}").readlink())))
     new = fill(tmp_path / "x", "new")
     assert done == [str(new), str(tmp_path)]

@@ -310,6 +310,11 @@ class TestAsText:
         assert found["each_row_once"] is False
         assert list(found["guarantees"]) == ["Shuffle(seed=0)"]
 
+    def test_batches_that_are_all_alike_have_no_number_in_json(self):
+        dealt = quality.Ordered(data(1000), lambda count: np.arange(count).reshape(10, -1).T.reshape(-1))
+        found = json.loads(json.dumps(dealt.batch(20).audit(by="label").to_dict(), allow_nan=False))
+        assert found["measures"]["effective batch by label"]["observed"] is None
+
 
 class TestGuarantees:
     def test_each_stage_that_draws_says_what_it_guarantees(self):

@@ -2,68 +2,22 @@
 
 import contextlib
 import gc
+import itertools
 import json
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fireworks as fw
+from files_in_order import File, message
+from fireworks.core.iterable_dataset import ShareIterator
 from fireworks.core.run import Run
-from fireworks.formats.memory import MemorySource
+from fireworks.core.shared_epoch import SharedEpoch
 from fireworks.order import external, in_order, keys, piled, shuffled_stream
 from pipelines import add_noise, counting, double, is_odd, numbers, total
-
-
-class File(fw.Source):
-    """Rows that are read in order, as a file's are; counts how often."""
-
-    reads_in_order = True
-
-    def __init__(self, message, *, at_a_time=500):
-        super().__init__()
-        self.message, self.at_a_time = fw.Message(message), at_a_time
-        self.rows_in_order = self.rows_here_and_there = 0
-
-    @property
-    def schema(self):
-        return self.message.schema
-
-    def describe(self):
-        return MemorySource(self.message).describe()
-
-    def count(self):
-        return len(self.message)
-
-    def fetch(self, rows):
-        if isinstance(rows, range):
-            self.rows_in_order += len(rows)
-            return self.message[rows.start : rows.stop]
-        self.rows_here_and_there += len(rows)
-        return self.message.take(rows)
-
-    def scan(self, rows, budget):
-        for start in range(rows.start, rows.stop, self.at_a_time):
-            stop = min(start + self.at_a_time, rows.stop)
-            self.rows_in_order += stop - start
-            yield self.message[start:stop]
-
-
-def message(num_rows, seed=0):
-    random = np.random.default_rng(seed)
-    return fw.Message(
-        {
-            "n": torch.arange(num_rows),
-            "x": torch.from_numpy(random.normal(size=(num_rows, 3)).astype(np.float32)),
-            "w": random.normal(size=num_rows),
-            "word": [f"word {n}" * (n % 5) for n in range(num_rows)],
-            "kind": pd.Categorical.from_codes(random.integers(-1, 3, num_rows), ["a", "b", "c"]),
-            "maybe": pd.array([None if n % 7 == 0 else n for n in range(num_rows)], dtype="Int32"),
-        }
-    )
 
 
 @pytest.fixture
@@ -200,7 +154,9 @@ class TestWhatIsRead:
     def test_a_part_is_read_on_too(self, monkeypatch):
         monkeypatch.setattr("fireworks.core.flow._READ_ROWS", 1024)
         file = File(message(4_000))
-        for part, expected in zip(file.split(0.7, 0.3, seed=0), fw.source(message(4_000)).split(0.7, 0.3, seed=0)):
+        for part, expected in zip(
+            file.split(0.7, 0.3, seed=0), fw.source(message(4_000)).split(0.7, 0.3, seed=0), strict=True
+        ):
             assert list(part.batch(50)) == list(expected.batch(50))
         assert file.rows_here_and_there == 0
 
@@ -237,6 +193,26 @@ class TestWhatIsRead:
             del pipe
             gc.collect()  # a pipe and its flow hold each other
             assert not list(tmp_path.iterdir())
+
+
+class TestWorkers:
+    @pytest.mark.parametrize("workers", [0, 1, 2])
+    def test_a_data_loader_gets_the_same_batches(self, workers, on_disk):
+        pipe = File(message(300)).shuffle(seed=1).map(double).batch(7)
+        list(pipe.at_epoch(1))  # there are piles before the workers are forked
+        dataset = pipe.as_iterable_dataset()
+        expected = fw.source(message(300)).shuffle(seed=1).map(double).batch(7)
+        for _ in range(2):
+            loader = torch.utils.data.DataLoader(dataset, batch_size=None, num_workers=workers)
+            assert list(loader) == list(expected)
+        assert list(pipe.at_epoch(1)) == list(expected.at_epoch(1))
+
+    def test_a_few_items_at_a_time_come_from_the_piles(self, on_disk):
+        file = File(message(300))
+        shares = [iter(ShareIterator(file.shuffle(seed=1).batch(7), SharedEpoch(), worker, 2)) for worker in range(2)]
+        batches = [batch for pair in itertools.zip_longest(*shares) for batch in pair if batch is not None]
+        assert batches == list(fw.source(message(300)).shuffle(seed=1).batch(7))
+        assert file.rows_here_and_there == 0
 
 
 class TestStreams:

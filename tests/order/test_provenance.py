@@ -27,6 +27,13 @@ MORE_VERBS = VERBS | {
     "epoch 1": lambda pipe: pipe.at_epoch(1),
     "concat batches": lambda pipe: pipe.select("n").batch(4).concat(pipe.select("n").shuffle(seed=3).batch(6)),
     "repeat 3": lambda pipe: pipe.repeat(3),
+    "shard": lambda pipe: pipe.shard(1, 3),
+    "cache": lambda pipe: pipe.cache(),
+    "sample": lambda pipe: pipe.sample(20, seed=1),
+    "sample again": lambda pipe: pipe.sample(frac=1.5, replace=True, seed=2),
+    "bootstrap": lambda pipe: pipe.bootstrap(seed=5),
+    "oversample": lambda pipe: pipe.oversample("n", seed=6),
+    "fold": lambda pipe: pipe.kfold(3, seed=1)[1][0],
 }
 
 
@@ -91,6 +98,9 @@ class TestAnyPipeline:
             return  # a pipeline that can't run; the optimiser's tests are full of them
         try:
             found = pipe.rows_of(epoch, slice(None))
+        except NoRandomAccessError:
+            assert "cache" in verbs  # which has random access to what a stream gives
+            return
         except UnknownLengthError:
             assert any("Filter" in stage or "quarantine" in verbs or "Flatten" in stage for stage in pipe.stages())
             return
@@ -232,6 +242,15 @@ class TestRowsOf:
             counting().batch(4).rows_of(0, 0)
         with pytest.raises(NoRandomAccessError, match=r"when needs random access, .*Map\(.*makes it one"):
             table().map(double, on_error="quarantine").when(0)
+
+    def test_a_cache_of_a_stream_does_not_know(self):
+        pipe = counting().cache()
+        assert pipe[5]["n"].item() == 5
+        for ask in (lambda: pipe.rows_of(0, 5), lambda: pipe.shuffle(seed=0).batch(4).when(5)):
+            with pytest.raises(
+                NoRandomAccessError, match=r"Nobody knows before a pass which rows come: upstream a stream is"
+            ):
+                ask()
 
     def test_a_filter_of_batches_does_not_know(self):
         with pytest.raises(

@@ -283,3 +283,34 @@ class TestRefusals:
             data.insert({"n": list(range(10)), "w": [1.0] * 10})
             by_column, by_list = (data.sample(frac=0.5, weights=w, seed=0) for w in ("w", [1.0] * 10))
             assert len(by_column.to_message()) == len(by_list.to_message()) == 5
+
+
+@pytest.mark.parametrize("budget", ["256MB", "7MB"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda data: data.bootstrap(seed=0),
+        lambda data: data.sample(frac=0.7, seed=1),
+        lambda data: data.sample(frac=1.5, weights="w", replace=True, seed=1),
+        lambda data: data.oversample("k", seed=3),
+        lambda data: data.split(0.8, 0.2, seed=0, stratify="k")[0].shuffle(seed=1),
+        lambda data: data.kfold(3, seed=0)[1][0].sample(frac=0.9, seed=2),
+    ],
+    ids=["bootstrap", "sample", "weighted", "oversample", "split", "kfold"],
+)
+def test_rows_of_a_file_are_those_of_memory_whatever_the_budget(make, budget, tmp_path):
+    count = 60_000
+    rows = fw.Message(
+        {
+            "n": np.arange(count),
+            "w": np.arange(count) % 11 / 7,
+            "k": np.arange(count) % 7 % 3,
+            "t": ["some text"] * count,
+        }
+    )
+    rows.to_parquet(tmp_path / "rows.parquet", row_group_size=8192)
+    for epoch in (0, 1):
+        expected = make(fw.source(rows)).at_epoch(epoch).to_message()["n"]
+        with fw.memory_budget(budget):
+            batches = list(make(fw.read_parquet(tmp_path / "rows.parquet")).batch(500).at_epoch(epoch))
+        assert np.array_equal(np.concatenate([batch["n"] for batch in batches]), expected)

@@ -51,6 +51,18 @@ class TestClassSizes:
         possible = any([sum(column) for column in zip(*table, strict=True)] == sizes for table in tables(counts, sizes))
         assert (class_sizes(np.array(counts), sizes).sum(axis=0).tolist() == sizes) == possible
 
+    def test_no_share_is_a_row_off_however_many_rows_have_to_move(self):
+        source = np.random.default_rng(0)
+        for number in range(200):
+            counts = source.integers(1, 12, source.integers(20, 80)) * source.choice([1, 4])
+            total = int(counts.sum())
+            sizes = shared_out(
+                total, [Fraction(weight, 12) for weight in ([6, 3, 3], [4, 4, 4], [3, 3, 3, 3])[number % 3]]
+            )
+            table = class_sizes(counts, sizes)
+            assert (np.abs(table * total - counts[:, None] * np.array(sizes)) < total).all()
+            assert table.sum(axis=0).tolist() == sizes
+
     def test_many_small_classes_that_all_round_alike(self):
         # Fifty classes of two rows by 3 to 1: each would give its odd row to the larger part.
         table = class_sizes(np.full(50, 2), [75, 25])

@@ -401,3 +401,52 @@ class TestColumnsThatDecideNothing:
     def test_an_order_that_a_sample_draws(self):
         with pytest.raises(ValueError, match=r"changes with every epoch .* Split first, then shuffle each part\."):
             table().sample(10, seed=0).split(0.5, 0.5, seed=0)
+
+
+class TestLiveTables:
+    """What is built on a table keeps to the rows of one query, so that parts stay disjoint while the table grows."""
+
+    @pytest.mark.parametrize(
+        "parts_of",
+        [
+            lambda data: data.split(0.5, 0.5, seed=0, stratify="k"),
+            lambda data: data.split(0.5, 0.5, seed=0, group="n"),
+            lambda data: data.split_by_time("n", 0.5, 0.5),
+            lambda data: data.split_by_hash("n", 0.5, 0.5, seed=0),
+            lambda data: [validation for _, validation in data.kfold(3, seed=0)],
+        ],
+        ids=["stratified", "grouped", "by time", "by hash", "kfold"],
+    )
+    def test_parts_are_of_one_query(self, parts_of, tmp_path):
+        from fireworks.database import TablePipe
+
+        with TablePipe("numbers", tmp_path / "numbers.db") as data:
+            data.insert({"n": list(range(20)), "k": [n % 2 for n in range(20)]})
+            parts = parts_of(data)
+            first = parts[0].to_message()["n"].tolist()
+            data.insert({"n": list(range(20, 40)), "k": [0] * 20})
+            rest = [n for part in parts[1:] for n in part.to_message()["n"].tolist()]
+            assert sorted(first + rest) == list(range(20))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda data: data.split(0.5, 0.5, seed=0, stratify="label")[0],
+        lambda data: data.split_by_time("n", 0.5, 0.5)[1],
+        lambda data: data.split_by_hash("user", 0.5, 0.5, seed=0)[1],
+        lambda data: data.kfold(3, group="user")[1][0],
+        lambda data: data.sample(5, seed=0),
+        lambda data: data.oversample("label", seed=0),
+        lambda data: data.bootstrap(seed=0),
+        lambda data: data.batch(4).shard(0, 2),
+    ],
+)
+def test_every_part_and_sample_can_be_explained_drawn_and_tried(make):
+    pipe = make(people())
+    text = pipe.describe()
+    plan = str(pipe.explain())
+    assert text in plan
+    assert text.partition("(")[0] in str(pipe.draw()._repr_svg_())
+    pipe.dry_run(strict=True)
+    assert list(pipe.as_written().at_epoch(0)) == list(pipe.at_epoch(0))

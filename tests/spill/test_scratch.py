@@ -343,7 +343,7 @@ def use():
                     assert found.read(number)[0] == rows[number::8]
 
 random.seed(0)
-for number in range(60):
+for number in range(20):
     others = [child(use) for _ in range(2)]
     time.sleep(random.random() / 20)
     for other in others:

@@ -39,7 +39,7 @@ class _Arena:
 
     @property
     def row_bytes(self) -> int:
-        return self.array.dtype.itemsize * int(np.prod(self.array.shape[1:], dtype=np.int64))
+        return int(self.array.dtype.itemsize * np.prod(self.array.shape[1:], dtype=np.int64))
 
     def grow(self, capacity: int) -> None:
         """Make room for so many rows; nobody may hold a view."""
@@ -201,9 +201,7 @@ class Columns:
             return self._pieces[first].message.take(places)
         order = np.argsort(numbers, kind="stable")
         ends = np.flatnonzero(np.diff(numbers[order])) + 1
-        parts = [
-            self._pieces[int(numbers[group[0]])].message.take(places[group]) for group in np.split(order, ends)
-        ]
+        parts = [self._pieces[int(numbers[group[0]])].message.take(places[group]) for group in np.split(order, ends)]
         back = np.empty(len(order), dtype=np.int64)
         back[order] = np.arange(len(order))
         return concat(parts).take(back)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from fireworks.core.chunk import Span, as_positions
 from fireworks.message.columns import Positions
+
+Mask: TypeAlias = "np.ndarray[Any, np.dtype[np.bool_]]"
 
 NEVER = 1 << 61
 """When a row is due that will not be asked for, as far as is known."""
@@ -61,7 +64,7 @@ class Future:
         use = self._uses.take(at, mode="clip") - base
         return np.where(is_known & (use >= self.now) & (use < self._width), use - self.now, NEVER)
 
-    def _numbers(self, rows: Positions) -> tuple[Positions, Positions | bool]:
+    def _numbers(self, rows: Positions) -> tuple[Positions, Mask]:
         if self._names is None:
             is_known = (rows >= 0) & (rows < NEVER // self._width)
             return np.where(is_known, rows, 0) * self._width, is_known
@@ -86,8 +89,11 @@ class Future:
         part = self._rows[start : start + len(rows)]
         if isinstance(part, range):
             first = part.start
-            return len(part) == len(rows) and rows[0] == first and rows[-1] == first + len(rows) - 1 and bool(
-                (np.diff(rows) == 1).all()
+            return (
+                len(part) == len(rows)
+                and rows[0] == first
+                and rows[-1] == first + len(rows) - 1
+                and bool((np.diff(rows) == 1).all())
             )
         return len(part) == len(rows) and bool((part == rows).all())
 

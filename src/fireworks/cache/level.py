@@ -211,7 +211,7 @@ class Level:
         if len(rows) > self._num_free:
             self._grow(self.count + len(rows), message)
         self._num_free -= len(rows)
-        slots = self._free[self._num_free : self._num_free + len(rows)].copy()
+        slots = self._free[self._num_free : self._num_free + len(rows)].astype(np.int64)
         columns.write(slots, message)
         self._row_of[slots] = rows
         self.policy.entered(slots, rows)

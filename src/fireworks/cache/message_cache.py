@@ -177,9 +177,7 @@ class MessageCache:
                 fit += self.disk_bytes // max(1, row_bytes) if self._disk is None else self._disk.room_for(row_bytes)
             return num_rows <= fit
 
-    def _look_up(
-        self, wanted: Positions, slots: Positions
-    ) -> tuple[np.ndarray[Any, np.dtype[np.bool_]], Message]:
+    def _look_up(self, wanted: Positions, slots: Positions) -> tuple[np.ndarray[Any, np.dtype[np.bool_]], Message]:
         held = slots >= 0
         found = self._taken(self._memory, wanted[held], slots[held])
         if self._disk is not None and not held.all():
@@ -424,8 +422,8 @@ class MessageCache:
             >>> cache = fw.MessageCache(max_rows=1, policy="belady")
             >>> cache.expect(np.array([0, 1, 2, 1, 0]))
             >>> for row in [0, 1, 2]:
-            ...     if row not in cache: cache[row] = fw.Message({"x": [row]})
-            ...     _ = cache.look_up(row)
+            ...     held, found = cache.look_up(row)
+            ...     if not held[0]: cache[row] = fw.Message({"x": [row]})
             >>> list(cache)
             [1]
         """

@@ -13,11 +13,12 @@ Source:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, TypeAlias, final
 
 import numpy as np
 
-from fireworks.cache.future import NEVER, Futures
+from fireworks.cache.future import Futures
 from fireworks.message.columns import Positions
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
@@ -157,7 +158,8 @@ def make_policy(name: str, futures: Futures) -> Policy:
     """Return a policy by its name."""
     if name == "belady":
         return Belady(futures)
-    return {"pin": Pin, "lru": LeastRecentlyUsed, "lfu": LeastFrequentlyUsed}[name]()
+    others: dict[str, Callable[[], Policy]] = {"pin": Pin, "lru": LeastRecentlyUsed, "lfu": LeastFrequentlyUsed}
+    return others[name]()
 
 
 _SAMPLE = 4096
@@ -180,6 +182,3 @@ def lowest(score: Array, count: int) -> Positions:
         if count <= len(near) < len(score) // 4:
             return near[np.argpartition(score[near], count - 1)[:count]]
     return np.argpartition(score, count - 1)[:count]
-
-
-__all__ = ["FREE", "NEVER", "POLICIES", "Policy", "lowest", "make_policy"]

@@ -66,11 +66,12 @@ class Slots:
             return self._dense.take(rows, mode="clip")
         bucket = self._bucket(rows)
         lines = self._keys.take(bucket, axis=0)
-        found = lines == rows[:, None]
-        place = found.argmax(axis=1)
-        at = bucket * _WIDE + place
-        slots = np.where(self._keys.reshape(-1).take(at) == rows, self._values.reshape(-1).take(at), np.int32(_EMPTY))
-        if (slots < 0).any():
+        at = (lines == rows[:, None]).argmax(axis=1)
+        at += bucket * _WIDE
+        slots: Array = self._values.reshape(-1).take(at)
+        is_held = self._keys.reshape(-1).take(at) == rows
+        if not is_held.all():
+            slots[~is_held] = _EMPTY
             self._look_further(rows, bucket, lines, slots)
         return slots
 
@@ -126,7 +127,7 @@ class Slots:
     def _is_dense_smaller(self) -> bool:
         return (self._highest + 2) * 4 <= max(FIRST_BYTES, self._count * BYTES_PER_ROW // 2)
 
-    def _all(self) -> tuple[Positions, Positions]:
+    def _all(self) -> tuple[Array, Array]:
         """Return the rows of the table and their slots."""
         if self._dense is not None:
             rows = np.flatnonzero(self._dense[:-1] >= 0)
@@ -134,7 +135,7 @@ class Slots:
         held = self._keys >= 0
         return self._keys[held], self._values[held]
 
-    def _densely(self, rows: Positions, slots: Positions, more: Positions, more_slots: Positions) -> Array:
+    def _densely(self, rows: Array, slots: Array, more: Array, more_slots: Array) -> Array:
         roomy = min((self._highest + 2) * 3 // 2, max(FIRST_BYTES, self._count * BYTES_PER_ROW) // 4)
         dense = np.full(max(self._highest + 2, roomy), _EMPTY, dtype=np.int32)
         dense[rows], dense[more] = slots, more_slots
@@ -161,7 +162,7 @@ class Slots:
             return np.zeros(len(rows), dtype=np.int64)
         return ((rows.view(np.uint64) * _SPREAD) >> np.uint64(64 - bits)).view(np.int64)
 
-    def _fill(self, rows: Positions, slots: Positions) -> None:
+    def _fill(self, rows: Array, slots: Array) -> None:
         """Put rows into their buckets, or the next that have room."""
         self._filled += len(rows)
         bucket = self._bucket(np.ascontiguousarray(rows))

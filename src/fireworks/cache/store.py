@@ -26,6 +26,7 @@ from fireworks.message.columns import Positions
 _ROW = "\0row"  # the row number in the source, as one more column; no user's column has this name
 _SHARE = 4  # what a cache takes of a memory budget if nobody says how much: a quarter
 _FUTURE_BYTES = 16  # an item of a pass, and of the one after it
+_EPOCHS_OF_REPEATS = 4  # where rows are drawn, some are drawn again only after several epochs
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class Store:
             with self._locked(run) as cache:
                 while self._length is None:
                     self._read_on(flow, cache, run, evict=False)
-        return cast("int", self._length)
+        return self._length
 
     @property
     def known_length(self) -> int | None:
@@ -112,7 +113,7 @@ class Store:
     def _look_ahead(self, flow: Flow, coming: Coming, run: Run) -> None:
         """Learn what a pass will ask for, where it asks for much and it pays to know."""
         count = self.num_items(flow)
-        if len(coming.span) * 4 < count or len(coming.span) < 2:  # noqa: PLR2004 (a quarter, and not a single one)
+        if len(coming.span) * 4 < count or len(coming.span) < 2:
             return
         with self._locked(run) as cache:
             self._flows.add(coming.flow)
@@ -127,13 +128,12 @@ class Store:
             if policy is None and room is not None and len(coming.span) * _FUTURE_BYTES > room // _SHARE:
                 return  # to know the future would take more memory than it is worth
             positions = _on_whole_blocks(coming).positions()
+            repeats = _repeats(positions, count)
             if policy is None and cache.policy != "belady":
-                if not flow.grid and len(self._flows) < 2 and not _repeats(positions, count):  # noqa: PLR2004
+                if not flow.grid and len(self._flows) < 2 and not repeats:
                     return  # one pass per epoch over rows that come singly: to pin is best already
                 cache.use_policy("belady")
-            is_whole = len(coming.span) == coming.flow.num_items()
-            then = coming.positions_in(coming.epoch + 1) if is_whole else None
-            cache.expect(positions, then, consumer=id(coming.flow))
+            cache.expect(positions, _epochs_after(coming, repeats=repeats), consumer=id(coming.flow))
 
     def stats(self) -> CacheStats:
         """Return what the cache has done."""
@@ -173,7 +173,9 @@ class Store:
                             ahead = self._from(flow, reads_at, ends_at, run)
                         chunk = next(ahead, None)
                         if chunk is None:
-                            raise ValueError(f"Cache: the input has fewer than the {span.stop} rows that it said it had.")
+                            raise ValueError(
+                                f"Cache: the input has fewer than the {span.stop} rows that it said it had."
+                            )
                         self._keep(cache, reads_at, chunk)
                         first, reads_at = reads_at, reads_at + len(chunk.rows)
                         yield_now = chunk.cut(max(0, at - first), min(len(chunk.rows), span.stop - first))
@@ -409,7 +411,9 @@ def _runs(numbers: Positions, size: int, count: int) -> list[tuple[int, int]]:
         return []
     cuts = np.flatnonzero(np.diff(numbers) > 1)
     starts, stops = numbers[np.r_[0, cuts + 1]], numbers[np.r_[cuts, len(numbers) - 1]] + 1
-    return [(start * size, min(stop * size, count)) for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)]
+    return [
+        (start * size, min(stop * size, count)) for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)
+    ]
 
 
 def _once(rows: Positions) -> Positions:
@@ -425,6 +429,14 @@ def _first(mask: np.ndarray[Any, np.dtype[np.bool_]]) -> int:
 
 def _repeats(positions: Span, count: int) -> bool:
     return not isinstance(positions, range) and bool((np.bincount(positions, minlength=count) > 1).any())
+
+
+def _epochs_after(coming: Coming, *, repeats: bool) -> Span | None:
+    """Return what the epochs after this one will ask for, as many as matter; None where the pass is not a whole one."""
+    if len(coming.span) != coming.flow.num_items():
+        return None
+    after = range(coming.epoch + 1, coming.epoch + 1 + (_EPOCHS_OF_REPEATS if repeats else 1))
+    return np.concatenate([as_positions(coming.positions_in(epoch)) for epoch in after])
 
 
 def _on_whole_blocks(coming: Coming) -> Coming:

@@ -95,6 +95,9 @@ class Base(ABC):
         """Return about how much memory all items would take."""
         return self.num_items() * self.row_bytes
 
+    def require_unchanged(self) -> None:  # noqa: B027 (most bases have nothing that could change)
+        """Raise where what the items come from has changed since the pipe was made."""
+
     def expect(self, coming: Coming) -> None:  # noqa: B027 (most bases have no use for it)
         """Take note of the items that a pass is about to ask for; called where `looks_ahead` is set."""
 
@@ -246,6 +249,10 @@ class Flow:
             NoRandomAccessError: a stream, or an order that is not known yet.
             UnknownLengthError: a filter on batches: nobody knows before a pass.
         """
+        if not self.is_indexable:
+            raise NoRandomAccessError(
+                "Nobody knows before a pass which rows come: upstream a stream is read, of which a cache keeps the rows."
+            )
         self._require_all_rows("which rows they hold")
         for order in self.orders:
             order.require_known(epoch)
@@ -443,6 +450,10 @@ class Barrier(Base):
     def estimated_bytes(self) -> int:
         """Return about how much memory all items of the flow below would take."""
         return self.flow.base.estimated_bytes()
+
+    def require_unchanged(self) -> None:
+        """Raise where what the items of the flow below come from has changed."""
+        self.flow.base.require_unchanged()
 
     def num_items(self) -> int:
         """Return the number of items of the flow below."""

@@ -87,9 +87,7 @@ class Fluent:
         disk_bytes: int | str | None = None,
     ) -> Pipe:
         """Keep rows that were read or computed for the next time, as many as there is room for; see `Cache`."""
-        return cast(
-            "Pipe", load("cache.cache.Cache")(self, max_rows, max_bytes, policy, disk_bytes=disk_bytes)
-        )
+        return cast("Pipe", load("cache.cache.Cache")(self, max_rows, max_bytes, policy, disk_bytes=disk_bytes))
 
     def cast(self, dtypes: Mapping[str, Any] | None = None, /, **more: Any) -> Pipe:
         """Convert columns to other types without loss: ``cast({"my x": torch.float32}, n="int8")``. See `Cast`."""

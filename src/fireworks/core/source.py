@@ -17,7 +17,7 @@ from fireworks.core.needs import chunk_bytes
 from fireworks.core.origins import Origins
 from fireworks.core.pipe import Pipe
 from fireworks.core.run import Book, Run, SetAside, some_rows
-from fireworks.errors import NoRandomAccessError, UnknownLengthError
+from fireworks.errors import UnknownLengthError
 from fireworks.message import Message, Schema
 
 if TYPE_CHECKING:
@@ -127,6 +127,14 @@ class Source(Pipe):
         """Return about how much memory all rows would take."""
         return self.count() * self.schema.row_bytes
 
+    def require_unchanged(self) -> None:
+        """Raise where what the rows come from has changed since the source was made; asked when an epoch begins whose rows
+        were kept from the one before.
+
+        Raises:
+            FileChangedError: a file is not the one that it was.
+        """
+
     def least_bytes(self) -> int:
         """Return the bytes of what is read at once; 0 where rows are in memory anyway, or come from where nobody knows."""
         return 0 if self.held is not None or not self.random_access else chunk_bytes(self)
@@ -196,8 +204,6 @@ class SourceBase(Base):
 
     def rows_at(self, span: Span, epoch: int) -> Origins:  # noqa: ARG002
         """Return the positions: they are the row numbers."""
-        if not self.is_indexable:
-            raise NoRandomAccessError(f"{self.source.describe()} is a stream: nobody knows before a pass which rows come.")
         return Origins(as_positions(span))
 
     def num_source_rows(self) -> int | None:
@@ -207,6 +213,10 @@ class SourceBase(Base):
     def estimated_bytes(self) -> int:
         """Return about how much memory all rows would take."""
         return self.source.estimated_bytes()
+
+    def require_unchanged(self) -> None:
+        """Raise where what the rows come from has changed."""
+        self.source.require_unchanged()
 
     def no_rows(self) -> Message:
         """Return a message without rows; a stream gives none without beginning."""

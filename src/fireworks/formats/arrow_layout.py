@@ -32,6 +32,7 @@ class Batch(NamedTuple):
     num_rows: int
     nulls: tuple[bool, ...]
     """Of each column: whether it has a null, at any depth."""
+    is_compressed: bool
 
 
 @dataclass
@@ -117,9 +118,11 @@ def _file(file: BinaryIO, size: int, name: str, where: str) -> Layout:
         stop = start + metadata + int(block["body"])
         if start < 0 or metadata < _PREFIX or not start < stop <= size:
             raise _cut_short(number, len(blocks), name, where)
+    for block in blocks:
+        start, metadata = int(block["offset"]), int(block["metadata"])
         file.seek(start)
         message = _Message(file.read(metadata)[_PREFIX:])
-        found.batches.append(message.batch(start, stop, nodes))
+        found.batches.append(message.batch(start, start + metadata + int(block["body"]), nodes))
     return found
 
 
@@ -196,11 +199,13 @@ class _Message:
         table = _Table(self._data, _place(self._data, header))
         length, vector = table.at(0), table.at(1)
         num_rows = int(struct.unpack_from("<q", self._data, length)[0]) if length else 0
-        counts = _vector(self._data, vector, np.dtype([("length", "<i8"), ("nulls", "<i8")]))["nulls"] > 0
-        if len(counts) != sum(nodes) or num_rows < 0:
-            raise ValueError("a record batch has other columns than the schema")
+        found = _vector(self._data, vector, np.dtype([("length", "<i8"), ("nulls", "<i8")]))
         ends = np.cumsum([0, *nodes])
-        return Batch(start, stop, num_rows, tuple(bool(counts[a:b].any()) for a, b in pairwise(ends)))
+        if len(found) != ends[-1] or num_rows < 0 or (found["length"][ends[:-1]] != num_rows).any():
+            raise ValueError("a record batch has other columns than the schema")
+        counts = found["nulls"] > 0
+        nulls = tuple(bool(counts[first:last].any()) for first, last in pairwise(ends))
+        return Batch(start, stop, num_rows, nulls, is_compressed=bool(table.at(3)))
 
 
 class _Table:

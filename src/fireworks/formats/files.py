@@ -183,6 +183,7 @@ class Files:
                 yield file
             return
         system, path = self._system(name)
+        handled: tuple[type[Exception], ...] = (*broken, OSError)
         try:
             with system.open(path, "rb") as file:
                 yield file
@@ -192,7 +193,7 @@ class Files:
             raise FileNotFoundError(
                 errno.ENOENT, f"{self.where}: {name!r} can't be read: there is no such file"
             ) from error
-        except (*broken, OSError) as error:
+        except handled as error:
             if isinstance(error, broken) or (broken and isinstance(error, OSError) and error.errno is None):
                 reason = str(error).strip().rstrip(".") or type(error).__name__
                 raise FileFormatError(

@@ -158,6 +158,11 @@ class ImageSource(Source):
         """Return the number of files."""
         return len(self._files) if self.random_access else super().count()
 
+    def require_unchanged(self) -> None:
+        """Raise `FileChangedError` where a file is another one than when the source was made."""
+        for number in range(len(self._files)):
+            self._files.require_unchanged(number)
+
     def narrowed(self, columns: Sequence[str]) -> ImageSource:
         """Return a source of the same rows with the named columns; without ``image`` nothing is decoded."""
         wanted = tuple(name for name in self._columns if name in set(columns))

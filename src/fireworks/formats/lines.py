@@ -17,6 +17,7 @@ Bytes: TypeAlias = "np.ndarray[Any, np.dtype[np.uint8]]"
 Places: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 
 _FEED, _RETURN = 10, 13
+_LONGEST_END = 2
 _BLANKS = np.zeros(256, dtype=bool)
 _BLANKS[[9, 10, 13, 32]] = True
 _NONE: Places = np.empty(0, dtype=np.int64)
@@ -65,7 +66,7 @@ def blocks_of(chunks: Iterable[bytes], rule: Rule, start: int = 0, state: State 
 
     Example:
         >>> list(blocks_of([b"a,b", b"\n1,2\n\n3", b",4"], Rule(empty="skip")))
-        [Block(start=0, stop=8, num_rows=2, num_lines=2), Block(start=8, stop=13, num_rows=1, num_lines=1)]
+        [Block(start=0, stop=9, num_rows=2, num_lines=3), Block(start=9, stop=12, num_rows=1, num_lines=0)]
     """
     state = State() if state is None else state
     at, begun, has_row, num_lines = start, start, False, 0  # has_row: a row has begun that has not ended yet
@@ -232,11 +233,7 @@ def texts_between(data: Bytes, starts: Places, stops: Places, *, without: bytes 
         ['one', 'two']
     """
     lengths = stops - starts
-    inside = np.zeros(len(data) + 1, dtype=np.int8)
-    some = lengths > 0
-    np.add.at(inside, starts[some], 1)
-    np.add.at(inside, stops[some], -1)
-    is_in = np.cumsum(inside[:-1], dtype=np.int8).view(bool)
+    is_in = _inside(len(data), starts, stops)
     for letter in without:
         is_it = data == letter
         if is_it.any():
@@ -247,6 +244,21 @@ def texts_between(data: Bytes, starts: Places, stops: Places, *, without: bytes 
     texts = pa.LargeStringArray.from_buffers(len(starts), pa.py_buffer(offsets), pa.py_buffer(data[is_in]))
     texts.validate(full=True)
     return texts
+
+
+def _inside(length: int, starts: Places, stops: Places) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Tell which bytes are between a start and its stop."""
+    gaps = np.append(starts[1:], length) - stops
+    if len(starts) and starts[0] == 0 and gaps.max() <= _LONGEST_END:  # lines, nothing but their ends between them
+        is_in = np.ones(length, dtype=bool)
+        is_in[stops[gaps > 0]] = False
+        is_in[stops[gaps == _LONGEST_END] + 1] = False
+        return is_in
+    some = stops > starts
+    steps = np.zeros(length + 1, dtype=np.int8)
+    steps[starts[some]] += 1
+    steps[stops[some]] -= 1
+    return np.cumsum(steps[:-1], dtype=np.int8).view(bool)
 
 
 def _counts_between(is_it: np.ndarray[Any, np.dtype[np.bool_]], starts: Places, stops: Places) -> Places:
@@ -265,4 +277,5 @@ def without_ends(data: Bytes, starts: Places, stops: Places) -> Places:
         return stops
     has_feed = (stops > starts) & (data[stops - 1] == _FEED)
     bare = stops - has_feed
-    return bare - ((bare > starts) & (data[np.maximum(bare - 1, 0)] == _RETURN))
+    ends: Places = bare - ((bare > starts) & (data[np.maximum(bare - 1, 0)] == _RETURN))
+    return ends

@@ -19,6 +19,23 @@ from fireworks.formats.content_hash import ContentHash
 from fireworks.formats.sequences import IterableSource, SequenceSource
 from fireworks.message import Message, Schema
 
+_READERS = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".json": "json",
+    ".jsonl": "json",
+    ".txt": "text",
+    ".fasta": "fasta",
+    ".fa": "fasta",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".npy": "npy",
+    ".npz": "npz",
+    ".safetensors": "safetensors",
+    ".png": "images",
+    ".jpg": "images",
+}
+
 
 def source(data: Any, *, columns: str | Sequence[str] | None = None, on_error: str = "raise") -> Pipe:
     """Return a pipe over what is in memory already, or what an object gives row by row.
@@ -57,7 +74,8 @@ def source(data: Any, *, columns: str | Sequence[str] | None = None, on_error: s
         {'x': [[1.0, 1.0]], 'label': [8]}
     """
     if isinstance(data, (str, Path)):
-        raise TypeError(f"source: read the file first, as in fw.source(pd.read_csv({str(data)!r})).")
+        reader = _READERS.get(Path(data).suffix.lower(), "parquet")
+        raise TypeError(f"source: {str(data)!r} is the name of a file; read it: fw.read_{reader}({str(data)!r}).")
     if isinstance(columns, str) and _is_one_column(data):
         data, columns = {columns: data}, None
     if _holds_columns(data):

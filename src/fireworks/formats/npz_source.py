@@ -30,8 +30,7 @@ from fireworks.formats.stored_source import (
 _WHERE = "read_npz"
 _SUFFIX = ".npy"
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, struct.error)
-_LOCAL_HEADER = struct.Struct("<4s22xHH")  # what stands before a member: magic, lengths of its name and of more
-_LOCAL_MAGIC = b"PK\x03\x04"
+_LOCAL_HEADER = struct.Struct("<26xHH")  # what stands before a member: at its end the lengths of its name and of more
 
 
 def read_npz(path: str | Path | Iterable[str | Path], columns: str | Sequence[str] | None = None) -> Pipe:
@@ -158,9 +157,7 @@ def _members(files: Files, number: int, columns: str | Sequence[str] | None) -> 
 def _offset(file: BinaryIO, info: zipfile.ZipInfo) -> int:
     """Return where the bytes of a member begin; only what stands before them in the file says it."""
     file.seek(info.header_offset)
-    magic, name, more = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
-    if magic != _LOCAL_MAGIC:
-        raise zipfile.BadZipFile(f"{info.filename!r} is not where the archive says")
+    name, more = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))  # zipfile has seen that it is one
     offset = info.header_offset + _LOCAL_HEADER.size + int(name) + int(more)
     if offset + info.file_size > file.seek(0, 2):
         raise zipfile.BadZipFile(f"{info.filename!r} ends behind the end of the file")

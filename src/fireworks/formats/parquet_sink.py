@@ -82,6 +82,7 @@ def to_parquet(
         shard_rows=shard_rows,
         shard_bytes=shard_bytes,
         progress=progress,
+        piece_rows=min(_LOOKED_AT, row_group_rows or _LOOKED_AT),
     )
 
 

@@ -257,7 +257,7 @@ class ParquetSource(Source):
             group = footer.row_group(number)
             statistics, may_be_null = statistics_of(group, found)
             stored_bytes, coded = stored_bytes_of(group, found)
-            self._may_be_null |= may_be_null
+            self._may_be_null |= may_be_null if group.num_rows else set()
             self._coded |= coded
             self._groups.append(Group(file, number, group.num_rows, statistics | constant, stored_bytes))
 

@@ -37,6 +37,7 @@ def write_shards(
     shard_rows: int | None = None,
     shard_bytes: int | str | None = None,
     progress: bool = False,
+    piece_rows: int = 1024,
 ) -> list[Path]:
     r"""Write all rows of epoch 0 of a pipe, a few at a time, and return the paths of the files.
 
@@ -66,6 +67,7 @@ def write_shards(
         shard_rows: Rows of each shard; the last may have fewer.
         shard_bytes: A number, or a text like ``"256MB"``: a shard ends with the message by which its file has reached it.
         progress: Whether to show a bar, if it takes long and there is a terminal.
+        piece_rows: With ``shard_bytes``, the most rows of a message.
 
     Raises:
         TypeError: ``path`` is no path.
@@ -94,6 +96,8 @@ def write_shards(
     try:
         if max_rows is None and max_bytes is None:
             return [_one_file(target, rows, write, where)]
+        if max_bytes is not None:
+            rows.most = piece_rows
         return _folder(target, rows, write, suffix, where, max_rows, max_bytes)
     except OSError:
         if rows.error is not None:  # of the pipeline, not of the files that are written
@@ -108,6 +112,8 @@ class _Rows:
         self._messages = self._read(pipe)
         self._ahead: list[Message] = []
         self.error: Exception | None = None
+        self.most: int | None = None
+        """The most rows of a message."""
 
     def _read(self, pipe: Pipe) -> Iterator[Message]:
         run = Run(0)
@@ -138,9 +144,10 @@ class _Rows:
         missing = max_rows
         while not self.is_at_end():
             message = self._ahead.pop()
-            if missing is not None and len(message) > missing:
-                self._ahead = [message[missing:]]
-                message = message[:missing]
+            wanted = min(some for some in (missing, self.most, len(message)) if some is not None)
+            if len(message) > wanted:
+                self._ahead = [message[wanted:]]
+                message = message[:wanted]
             yield message
             if missing is not None:
                 missing -= len(message)

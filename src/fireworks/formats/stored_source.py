@@ -22,7 +22,6 @@ from fireworks.message import Message, Schema
 from fireworks.message.columns import Column
 from fireworks.message.conversion.exact import as_shared_tensor
 
-
 _FOUND_OUT = ("schema", "reads_in_order")  # and kept by a source
 
 
@@ -123,6 +122,12 @@ class StoredSource(Source):
     def count(self) -> int:
         """Return the number of rows, from the headers."""
         return self._num_rows
+
+    def require_unchanged(self) -> None:
+        """Raise `FileChangedError` where a file is another one than when the source was made."""
+        for files in self._files:
+            for number in range(len(files)):
+                files.require_unchanged(number)
 
     def estimated_bytes(self) -> int:
         """Return how many bytes the columns take in the files."""

@@ -137,8 +137,6 @@ class End(Base):
         return sum(self._flows[number].num_rows_of(part, epoch) for number, part, _ in self._shared_out(span))
 
     def rows_at(self, span: Span, epoch: int) -> Origins:
-        if not self.is_indexable:
-            return super().rows_at(span, epoch)
         if not self.is_batched:
             return Origins(as_positions(span))
         parts = list(self._shared_out(span))

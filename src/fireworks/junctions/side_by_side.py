@@ -141,6 +141,10 @@ class Side(Base):
     def estimated_bytes(self) -> int:
         return sum(flow.base.estimated_bytes() for flow in self._flows)
 
+    def require_unchanged(self) -> None:
+        for flow in self._flows:
+            flow.base.require_unchanged()
+
     def num_items(self) -> int:
         return equal_length(self._junction)
 

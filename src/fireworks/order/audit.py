@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import html
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, cast
@@ -34,10 +35,9 @@ from fireworks.order.measures import (
 from fireworks.order.provenance import origins_in
 
 _BATCH_ROWS = 256
-_UNKNOWN, _AS_PLANNED = "nobody knows it before a pass", "as planned"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OrderAudit:
     """What an audit of a pipeline's order found; prints as a table, and shows as one in a notebook.
 
@@ -109,7 +109,7 @@ class OrderAudit:
     @property
     def rows_text(self) -> str:
         """Which rows came, in words."""
-        plan = {None: "", True: f", {_AS_PLANNED}", False: ", NOT as planned: another row than rows_of says"}[
+        plan = {None: "", True: ", as planned", False: ", NOT as planned: another row than rows_of says"}[
             self.as_planned
         ]
         aside = f"; {self.set_aside:,} were set aside" if self.set_aside else ""
@@ -164,10 +164,15 @@ class OrderAudit:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all that was found as plain numbers, texts and lists, ready for JSON."""
+        """Return all that was found as plain numbers, texts and lists, ready for JSON, which has None for infinity."""
         found = asdict(self)
         found |= {"missing": self.missing.tolist(), "repeated": self.repeated.tolist()}
-        found["measures"] = {measure.pop("name"): measure for measure in found["measures"]}
+        found["measures"] = {
+            measure.pop("name"): {
+                key: None if value in (math.inf, -math.inf) else value for key, value in measure.items()
+            }
+            for measure in found["measures"]
+        }
         found["guarantees"] = dict(self.guarantees)
         return found | {"each_row_once": self.each_row_once, "is_uniform": self.is_uniform, "verdict": self.verdict}
 

@@ -63,6 +63,10 @@ class Chosen(OrderStage):
         if not self.num_items_out(count):
             raise ValueError(why_none(count))
 
+    def least_bytes(self) -> int:
+        """Return the bytes of the positions; 0 where the rows are in memory, which take more."""
+        return 8 * len(self) if self.upstream.flow.base.reads_in_order else 0
+
     def num_items_out(self, num_items: int) -> int:
         return len(self.positions(num_items))
 

@@ -120,7 +120,12 @@ class External:
         with self._lock:
             piled = self._epochs.get(run.epoch)
             if piled is None:
-                piled = self._made(order, run)
+                try:
+                    piled = self._made(order, run)
+                except BaseException:
+                    if not self._epochs:
+                        self._let_go()
+                    raise
                 self._forget(but=piled)
                 self._epochs[run.epoch] = piled
             self._users[run.epoch] = self._users.get(run.epoch, 0) + 1
@@ -147,6 +152,7 @@ class External:
         if prepared is None and epoch is not None:
             prepared = self._preparation(order, epoch, run)
         if prepared is not None:
+            self._before.base.require_unchanged()
             is_needed = epoch in self._users
             if not is_needed:  # what is read of its piles is written over
                 self._epochs.pop(epoch, None)
@@ -202,12 +208,16 @@ class External:
         layout = self._layout(piled.num_bytes, run, in_order=False)
         return Preparation(run.epoch, epoch, piled, scatter.kept(count, scratch.path), PileUp(layout, arena))
 
+    def _let_go(self) -> None:
+        """Give the disk back; what is made next begins anew."""
+        for held in (self._arena, self._scratch):
+            if held is not None:
+                held.close()
+        self._arena = self._scratch = None
+
     def __del__(self) -> None:
-        if self.__dict__.get("_next") is not None:
-            self._next.close()  # type: ignore[union-attr]
-        if self.__dict__.get("_arena") is not None:
-            self._arena.close()  # type: ignore[union-attr]
-            self._scratch.close()  # type: ignore[union-attr]
+        if "_scratch" in self.__dict__:
+            self._let_go()
 
 
 class Preparation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections.abc import Iterator
@@ -82,13 +83,17 @@ def _is_most(flow: Flow, span: Span) -> bool:
 
 
 # By the order that scatters, and by the base: what is made of them lives as long as both. Pipes that are built anew for each
-# epoch on the same shuffle, as `at_epoch` is, share it.
-_externals: weakref.WeakKeyDictionary[Order, dict[int, External]] = weakref.WeakKeyDictionary()
+# epoch on the same shuffle, as `at_epoch` is, share it. A forked child makes its own: it would write into its parent's file.
+_externals: weakref.WeakKeyDictionary[Order, dict[tuple[int, int], External]] = weakref.WeakKeyDictionary()
 _making = threading.Lock()
 
 
 def _known(flow: Flow, number: int) -> External | None:
-    return _externals.get(flow.orders[number], {}).get(id(flow.base))
+    return _externals.get(flow.orders[number], {}).get(_key(flow))
+
+
+def _key(flow: Flow) -> tuple[int, int]:
+    return os.getpid(), id(flow.base)
 
 
 def _external(flow: Flow, number: int) -> External:
@@ -97,10 +102,10 @@ def _external(flow: Flow, number: int) -> External:
     order = flow.orders[number]
     with _making:
         known = _externals.setdefault(order, {})
-        if id(flow.base) not in known:
+        if _key(flow) not in known:
             before = Flow(flow.base, flow.orders[:number])
-            known[id(flow.base)] = External(before, steady=is_steady(before, order))
-        return known[id(flow.base)]
+            known[_key(flow)] = External(before, steady=is_steady(before, order))
+        return known[_key(flow)]
 
 
 class Loaded:
@@ -116,6 +121,7 @@ class Loaded:
     def pieces(self, flow: Flow, span: Span, run: Run, unit: int) -> Iterator[Chunk]:
         """Yield the items at positions behind the orders of a flow, some thousand at a time."""
         size = read_rows(flow.base.row_bytes)
+        flow.base.require_unchanged()
         for group in groups(span, size // unit * unit or unit):
             yield self._take(as_positions(flow._locate(group, run.epoch)), run)
 

@@ -10,6 +10,7 @@ import numpy as np
 from fireworks._internal.checks import check_count
 from fireworks._internal.seeds import check_seed
 from fireworks.core.chunk import Span
+from fireworks.core.needs import chunk_bytes
 from fireworks.core.pipe import Pipe
 from fireworks.core.stages import OrderStage, stage_name
 from fireworks.errors import ColumnLengthError, ColumnTypeError, ColumnValueError
@@ -20,6 +21,8 @@ from fireworks.message.sample import _log, _smallest, _with_replacement
 from fireworks.order.column import require_rows, weights
 from fireworks.order.keys import Keys, keys, permutation
 from fireworks.order.orders import Orders
+
+_POSITION_BYTES = 16  # of this epoch and of the next
 
 _Floats: TypeAlias = "np.ndarray[Any, np.dtype[np.float64]]"
 
@@ -56,6 +59,12 @@ class Drawn(OrderStage):
     @property
     def order_varies(self) -> bool:
         return True
+
+    def least_bytes(self) -> int:
+        """Return the bytes of a pile as for a shuffle, and of the positions; 0 where the rows are in memory."""
+        if not self.upstream.flow.base.reads_in_order:
+            return 0
+        return 4 * chunk_bytes(self.upstream) + _POSITION_BYTES * len(self)
 
     def locate(self, span: Span, num_items: int, epoch: int) -> Span:
         order = self._orders.of(epoch, num_items)

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fireworks.errors import DiskSpaceError, FileFormatError
+from fireworks.spill.scratch import size_text
 
 _IOV_MAX = os.sysconf("SC_IOV_MAX") if "SC_IOV_MAX" in os.sysconf_names else 1024
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -124,7 +125,7 @@ class ArenaFiles:
                 raise
             raise DiskSpaceError(
                 f"{self.user}: no room is left in {str(self._arena.folder)!r} ({error.strerror}) after "
-                f"{self._arena.num_bytes / 1e9:.1f} GB of scratch; what was written is removed. Make room, or pass another "
+                f"{size_text(self._arena.num_bytes)} of scratch; what was written is removed. Make room, or pass another "
                 "folder to fw.scratch_folder."
             ) from error
         self.sizes[number] += num_bytes

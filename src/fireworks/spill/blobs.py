@@ -17,9 +17,10 @@ from fireworks.spill.codec import Codec, one_array
 from fireworks.spill.layout import PileRows, Plane, Scatter
 
 _NAME = "rows"
+_ALL = slice(None)
 
 
-class _Form(NamedTuple):
+class Form(NamedTuple):
     """What all blobs of one write have in common."""
 
     kind: pa.DataType
@@ -35,7 +36,7 @@ class ArrowBlobCodec(Codec):
 
     def planes(self, pieces: Sequence[pa.Array], scatter: Scatter) -> list[Plane]:
         array = one_array(pa.chunked_array(pieces))
-        return [blobs_of(array, _Form(array.type), scatter)]
+        return [blobs_of(array, Form(array.type), scatter)]
 
     def column(self, rows: PileRows, first: int) -> Column:
         kind = cast("pd.ArrowDtype", self.field.dtype).pyarrow_dtype
@@ -78,7 +79,7 @@ class NotedCodec(Codec):
 
     def planes(self, pieces: Sequence[_Noted], scatter: Scatter) -> list[Plane]:
         array = one_array(pa.chunked_array([piece.array for piece in pieces]))
-        return [blobs_of(array, _Form(array.type, pieces[0].note), scatter)]
+        return [blobs_of(array, Form(array.type, pieces[0].note), scatter)]
 
     def column(self, rows: PileRows, first: int) -> Column:
         columns = [self._back(array, note) for array, note in arrays_of(rows, first)] or [self._empty]
@@ -90,7 +91,7 @@ class NotedCodec(Codec):
         return column_of_array(pa.chunked_array([array]), note or {}, name=self.name)
 
 
-def blobs_of(array: pa.Array, form: _Form, scatter: Scatter) -> Plane:
+def blobs_of(array: pa.Array, form: Form, scatter: Scatter) -> Plane:
     """Return the rows of each pile as one Arrow stream, end to end."""
     taken = array.take(pa.array(scatter.order))
     sink, ends = pa.BufferOutputStream(), [0]
@@ -103,13 +104,13 @@ def blobs_of(array: pa.Array, form: _Form, scatter: Scatter) -> Plane:
     return scatter.bytes(np.frombuffer(sink.getvalue(), np.uint8), np.array(ends), form)
 
 
-def arrays_of(rows: PileRows, plane: int) -> list[tuple[pa.Array, dict[str, Any] | None]]:
-    """Return the arrays of a pile, write by write, with their notes."""
-    data, ends = rows.raw_bytes(plane)
-    if rows.order is None:
+def arrays_of(rows: PileRows, plane: int, part: slice = _ALL) -> list[tuple[pa.Array, dict[str, Any] | None]]:
+    """Return the arrays of some slices of a pile, write by write, with their notes."""
+    data, ends = rows.raw_bytes(plane, part)
+    if rows.order is None or part is not _ALL:
         data = data.copy()  # what Arrow makes of it shares its memory
     found = []
-    for start, stop, form in zip([0, *ends], ends, rows.forms(plane), strict=False):
+    for start, stop, form in zip([0, *ends][: len(ends)], ends, rows.forms(plane)[part], strict=True):
         table = pa.ipc.open_stream(pa.py_buffer(data[start:stop])).read_all()
         found.append((one_array(table.column(0)), form.note))
     return found

@@ -74,7 +74,7 @@ def codec_of(name: str, empty: Column, user: str) -> Codec:
     Raises:
         ColumnTypeError: columns of this type can't go to disk.
     """
-    from fireworks.spill import blobs, fixed_width, texts
+    from fireworks.spill import blobs, fixed_width, lists, texts
 
     dtype: Any = empty.dtype
     if isinstance(empty, torch.Tensor):
@@ -89,6 +89,8 @@ def codec_of(name: str, empty: Column, user: str) -> Codec:
         kind = dtype.pyarrow_dtype
         if texts.is_variable(kind):
             return texts.TextCodec(name, empty, user)
+        if lists.holds_numbers(kind):
+            return lists.ListCodec(name, empty, user)
         return (fixed_width.ArrowCodec if fixed_width.is_fixed(kind) else blobs.ArrowBlobCodec)(name, empty, user)
     if isinstance(dtype, pd.StringDtype):
         return texts.TextCodec(name, empty, user)

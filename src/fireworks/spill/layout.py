@@ -231,11 +231,12 @@ class PileRows:
         """Whether no slice has a plane."""
         return all(form is None for form in self.forms(plane))
 
-    def runs(self, plane: int) -> Iterator[tuple[bool, slice]]:
-        """Yield stretches of slices that all have a plane, or all lack it, and which of the two."""
-        start, kinds = 0, [form is not None for form in self.forms(plane)]
-        for place in range(1, len(kinds) + 1):
-            if place == len(kinds) or kinds[place] != kinds[start]:
+    def runs(self, plane: int, part: slice = _ALL) -> Iterator[tuple[bool, slice]]:
+        """Yield stretches of some slices that all have a plane, or all lack it, and which of the two."""
+        kinds = [form is not None for form in self.forms(plane)]
+        start, stop, _ = part.indices(len(kinds))
+        for place in range(start + 1, stop + 1):
+            if place == stop or kinds[place] != kinds[start]:
                 yield kinds[start], slice(start, place)
                 start = place
 

@@ -41,12 +41,9 @@ class TextCodec(Codec):
         super().__init__(name, empty, user)
         dtype: Any = self.field.dtype
         self._kind = dtype.pyarrow_dtype if isinstance(dtype, pd.ArrowDtype) else pa.large_string()
-        is_bytes = (
-            pa.types.is_binary(self._kind)
-            or pa.types.is_large_binary(self._kind)
-            or pa.types.is_binary_view(self._kind)
-        )
-        self._large = pa.large_binary() if is_bytes else pa.large_string()
+        types = pa.types
+        is_text = types.is_string(self._kind) or types.is_large_string(self._kind) or types.is_string_view(self._kind)
+        self._large = pa.large_string() if is_text else pa.large_binary()
         self._codes: dict[Any, int] = {}
         self._values = pa.array([], self._large)
         self._uses_codes: bool | None = None  # not decided
@@ -107,14 +104,18 @@ class TextCodec(Codec):
         if not rows.is_left_out(first) and rows.is_left_out(first + 1):
             array = self._decoded(rows.numbers(first))
         else:
-            parts = [
-                self._decoded(rows.raw_numbers(first, part)) if has_codes else self._read(rows, first, part)
-                for has_codes, part in rows.runs(first)
-            ]
-            array = pa.concat_arrays(parts) if parts else pa.array([], self._large)
+            array = self.stored(rows, first, slice(0, rows.num_slices))
             if rows.order is not None:
                 array = array.take(pa.array(rows.order))
         return self._of_array(array)
+
+    def stored(self, rows: PileRows, first: int, part: slice) -> pa.Array:
+        """Return the texts of some slices as they lie there."""
+        parts = [
+            self._decoded(rows.raw_numbers(first, run)) if has_codes else self._read(rows, first, run)
+            for has_codes, run in rows.runs(first, part)
+        ]
+        return pa.concat_arrays(parts) if parts else pa.array([], self._large)
 
     def _decoded(self, codes: Array) -> pa.Array:
         missing = codes < 0

@@ -241,8 +241,6 @@ class _Buckets(Barrier):
         return int(self.sizes(epoch)[as_positions(span)].sum())
 
     def rows_at(self, span: Span, epoch: int) -> Origins:
-        if not self.is_indexable:
-            raise NoRandomAccessError(f"{self._stage.describe()} is a stream here.")
         plan, positions = self._plan(epoch, self.flow.num_items()), as_positions(span)
         sizes = np.diff(plan.ends, prepend=0)[positions]
         return Origins(self.flow.rows_at(plan.rows[places(plan.ends[positions] - sizes, sizes)], epoch).rows, sizes)

@@ -134,8 +134,6 @@ class _Elements(Barrier):
         return self._stage.transform(nothing) if nothing.columns else nothing
 
     def rows_at(self, span: Span, epoch: int) -> Origins:
-        if not self.is_indexable:
-            raise NoRandomAccessError(f"{self._stage.describe()} is a stream here.")
         return self.flow.rows_at(np.searchsorted(self._ends(), as_positions(span), side="right"), epoch)
 
     def pieces(self, span: Span, run: Run) -> Iterator[Chunk]:

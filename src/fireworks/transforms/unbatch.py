@@ -125,8 +125,6 @@ class _Rows(Barrier):
         return self.flow.num_rows_of(range(self.flow.num_items()), epoch=0)
 
     def rows_at(self, span: Span, epoch: int) -> Origins:
-        if not self.is_indexable:
-            raise NoRandomAccessError(f"{self._who}: the rows of these batches are a stream.")
         ends, positions = self._ends(epoch, self.flow.num_items()), as_positions(span)
         batches, slot = np.unique(np.searchsorted(ends, positions, side="right"), return_inverse=True)
         below = self.flow.rows_at(batches, epoch)
