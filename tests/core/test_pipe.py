@@ -8,6 +8,7 @@ import torch
 import fireworks as fw
 from fireworks.core.run import Run
 from fireworks.errors import NoRandomAccessError, RowIndexError, UnknownLengthError
+from fireworks.order.keys import random_order
 from pipelines import add_noise, counting, double, is_odd, numbers, table
 
 
@@ -125,9 +126,18 @@ class TestStreams:
             len(STREAMS[name]())
 
     @pytest.mark.parametrize("name", STREAMS)
-    def test_a_stream_is_neither_shuffled_nor_split(self, name):
-        with pytest.raises(NoRandomAccessError, match="shuffle needs random access"):
-            STREAMS[name]().shuffle(seed=0)
+    def test_a_stream_is_shuffled_row_by_row(self, name):
+        stream = STREAMS[name]()
+        if stream.is_batched:
+            with pytest.raises(NoRandomAccessError, match="shuffle of batches needs random access"):
+                stream.shuffle(seed=0)
+        else:
+            straight = numbers(stream.at_epoch(0))
+            shuffled = numbers(stream.shuffle(seed=0))
+            assert shuffled == [straight[p] for p in random_order(0, stream.shuffle(seed=0).stage, 0, len(straight))]
+
+    @pytest.mark.parametrize("name", STREAMS)
+    def test_a_stream_is_not_split(self, name):
         with pytest.raises(NoRandomAccessError, match="split needs random access"):
             STREAMS[name]().split(0.5, 0.5, seed=0)
 

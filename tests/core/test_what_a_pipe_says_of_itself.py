@@ -139,14 +139,14 @@ class TestStreamsSayWhoMadeThem:
         with pytest.raises(
             NoRandomAccessError, match=r"Iterable\(CountingRows\) can only be read on .*\. Read the rows first"
         ):
-            counting().shuffle(seed=0)
+            counting().split(0.5, 0.5, seed=0)
 
     def test_a_stage(self):
         pipe = table().shuffle(seed=0).filter("n > 3").map(double)
         with pytest.raises(
             NoRandomAccessError, match=r"Filter\(n > 3\) makes it one\. Put this before it, or read the rows"
         ):
-            pipe.shuffle(seed=1)
+            pipe.split(0.5, 0.5, seed=1)
 
 
 class TestErrorsInSources:

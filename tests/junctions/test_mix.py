@@ -157,7 +157,7 @@ class TestStream:
         ):
             len(both)
         with pytest.raises(NoRandomAccessError, match="needs random access"):
-            both.shuffle(seed=0)
+            both.split(0.5, 0.5, seed=0)
 
     def test_a_stream_has_no_length(self):
         with pytest.raises(UnknownLengthError, match=r"Mix: a component is a stream; its length is not known before"):
