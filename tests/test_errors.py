@@ -13,6 +13,7 @@ from fireworks.errors import (
     DryRunError,
     ExpressionError,
     FireworksError,
+    MemoryBudgetError,
     WorkerDiedError,
     did_you_mean,
 )
@@ -32,6 +33,7 @@ def made(kind):
     facts = {
         BranchBehindError: {"ahead": 0, "behind": 1, "num_rows": 10},
         DryRunError: {"report": None},
+        MemoryBudgetError: {"needed_bytes": 1000},
         WorkerDiedError: {"stage": "Map(f)", "rows": [3], "exit_code": -9},
     }
     return kind("batch: num_rows must be at least 1; got 0.", **facts.get(kind, {}))

@@ -24,11 +24,12 @@ REFERENCE = Path(__file__).parent.parent / "docs" / "reference" / "api.md"
 SECTIONS = {
     "Data": ["fireworks.message"],
     "Sources": ["fireworks.formats", "fireworks.database", "fireworks.core.source"],
-    "Pipes": ["fireworks.transforms", "fireworks.order", "fireworks.core.iterator"],
+    "Pipes": ["fireworks.transforms", "fireworks.order", "fireworks.cache", "fireworks.core.iterator"],
     "Plans, workers and other loaders": [
         "fireworks.parallel",
         "fireworks.plan",
         "fireworks.core.budget",
+        "fireworks.spill",
         "fireworks.core.iterable_dataset",
         "fireworks.core.map_dataset",
     ],

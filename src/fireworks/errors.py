@@ -18,8 +18,8 @@ FireworksError
 ├── DryRunError (RuntimeError)           a strict dry run found something
 ├── StateError (ValueError)              a saved state doesn't fit what it is loaded into
 ├── FileFormatError (ValueError)         a file is damaged, cut short, of a newer version, or of another format
-│   └── FileChangedError                 a file is not the one that it was when the source was made
-├── MemoryBudgetError (MemoryError)      the memory budget is too small for a pipeline
+├── FileChangedError (RuntimeError)      a file is not the one that it was when the source was made
+├── MemoryBudgetError (ValueError)       the memory budget is too small for a pipeline
 ├── DiskSpaceError (OSError)             not enough room on the disk for scratch files
 ├── NotFittedError (RuntimeError)        statistics were asked for before `fit`
 ├── DatabaseError (RuntimeError)         a database or a table is not there, or refuses
@@ -171,11 +171,11 @@ class FileFormatError(FireworksError, ValueError):
     """A file is damaged, cut short, of a newer version, or of another format than the one that was asked for."""
 
 
-class FileChangedError(FileFormatError):
+class FileChangedError(FireworksError, RuntimeError):
     """A file of a source is not the one that it was when the source was made."""
 
 
-class MemoryBudgetError(FireworksError, MemoryError):
+class MemoryBudgetError(FireworksError, ValueError):
     """The memory budget is too small for a pipeline; ``needed_bytes`` is the smallest one that will do."""
 
     def __init__(self, text: str, *, needed_bytes: int) -> None:

@@ -121,7 +121,8 @@ JUNCTIONS = {
     ),
 }
 # verbs that answer something else than a pipe of one class; each is tested where it is at home
-OTHERS = {"as_written", "branch", "draw", "dry_run", "explain", "pipe"}
+OTHERS = {"as_written", "audit", "branch", "draw", "dry_run", "explain", "pipe", "rows_of", "when"}
+OTHERS |= {"to_csv", "to_feather", "to_json", "to_parquet"}
 
 VERBS = {name: verb for name, verb in vars(Fluent).items() if not name.startswith("_")}
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import fireworks as fw
 from fireworks.core.expressions import parse
-from fireworks.formats.parquet_statistics import may_hold, statistics_of
+from fireworks.formats.parquet_statistics import may_hold, statistics_of, stored_bytes_of
 
 SCHEMA = fw.Schema({"n": "int64", "f": "float64", "s": "str", "h": "float32", "b": "bool"})
 
@@ -84,3 +84,16 @@ def test_nothing_that_a_group_holds_is_skipped(values, operator, limit):
     text = f"n {operator} {limit}"
     holds = len(fw.source({"n": np.array(values)}).filter(text)) > 0
     assert may_hold(parse(text), {"n": (min(values), max(values))}, SCHEMA) or not holds
+
+
+def test_the_bytes_of_columns_are_those_of_their_leaves(tmp_path):
+    table = pa.table({"n": range(1000), "pair": [{"a": i, "b": "x"} for i in range(1000)], "s": ["long text"] * 1000})
+    pq.write_table(table, tmp_path / "t.parquet", use_dictionary=["s"], compression="none")
+    reader = pq.ParquetFile(tmp_path / "t.parquet")
+    group = reader.metadata.row_group(0)
+    sizes, coded = stored_bytes_of(group, reader.schema_arrow)
+    parts = [group.column(number).total_uncompressed_size for number in range(4)]
+    assert sizes == {"n": parts[0], "pair": parts[1] + parts[2], "s": parts[3]}
+    assert 8000 < sizes["n"] < 8200
+    assert sizes["s"] < 200
+    assert coded == {"s"}

@@ -214,7 +214,7 @@ begun = time.perf_counter()
 os.waitpid(child(lambda: write(0)), 0)
 whole = time.perf_counter() - begun
 outcomes = set()
-for share in [0, 3, *(1.2 * random.random() for _ in range(22))]:
+for share in [0, 2, *(1.2 * random.random() for _ in range(12))]:
     killed_after(share * whole, lambda: write(first))
     now = held()
     new = list(range(first, first + 60))

@@ -31,7 +31,8 @@ def arrow_type(kind: object, *, name: str, where: str) -> Any:
     """
     if isinstance(kind, pa.DataType):
         return kind
-    text = dtype_name(kind) if isinstance(kind, (torch.dtype, np.dtype)) else kind
+    given: Any = kind
+    text = dtype_name(given) if isinstance(kind, (torch.dtype, np.dtype)) else kind
     try:
         if kind is None:
             raise TypeError("None is float64 to NumPy")  # noqa: TRY301 (said below)
@@ -40,9 +41,8 @@ def arrow_type(kind: object, *, name: str, where: str) -> Any:
         if isinstance(text, str):
             found = _OTHER_NAMES.get(text.lower(), text.lower())
             return pa.dictionary(pa.int32(), pa.string()) if found == "dictionary" else pa.type_for_alias(found)
-        return arrow_type(
-            str(kind) if isinstance(kind, pd.api.extensions.ExtensionDtype) else np.dtype(kind), name=name, where=where
-        )  # type: ignore[call-overload]
+        plain = str(kind) if isinstance(kind, pd.api.extensions.ExtensionDtype) else np.dtype(given)
+        return arrow_type(plain, name=name, where=where)
     except (TypeError, ValueError, pa.ArrowException) as error:
         raise ValueError(
             f"{where}: the type of column {name!r} must be a name such as 'int64' or 'string', or a type of Arrow, NumPy, "

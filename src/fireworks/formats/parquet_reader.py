@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -64,7 +64,7 @@ class GroupReader:
         with self._opened(group) as reader:
             return reader.read_row_group(group.number, columns=list(columns), use_threads=use_threads)
 
-    def pieces(self, group: Group, columns: Sequence[str], num_rows: int) -> Iterator[Any]:
+    def pieces(self, group: Group, columns: Sequence[str], num_rows: int) -> Generator[Any]:
         """Yield columns of a row group as tables of at most so many rows, without ever holding all of it."""
         with self._opened(group, buffer_size=_BUFFER_BYTES) as reader:
             batches = reader.iter_batches(num_rows, row_groups=[group.number], columns=list(columns), use_threads=True)

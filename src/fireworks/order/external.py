@@ -153,9 +153,9 @@ class External:
             prepared = self._preparation(order, epoch, run)
         if prepared is not None:
             self._before.base.require_unchanged()
-            is_needed = epoch in self._users
+            is_needed = prepared.source in self._users
             if not is_needed:  # what is read of its piles is written over
-                self._epochs.pop(epoch, None)
+                self._epochs.pop(prepared.source, None)
             return prepared.finish(consume=not is_needed)
         count = self._before.num_items()
         scatter = order.scatter(count, run.epoch)

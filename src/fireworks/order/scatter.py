@@ -60,7 +60,7 @@ class KeyScatter(Scatter):
         """
         with tempfile.TemporaryFile(dir=folder) as file:
             for start in range(0, count, _KEYS_AT_A_TIME):
-                file.write(memoryview(keys(*self._key, start, min(start + _KEYS_AT_A_TIME, count))).cast("B"))
+                file.write(keys(*self._key, start, min(start + _KEYS_AT_A_TIME, count)).data.cast("B"))
             file.flush()
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if count else b""
         yield np.frombuffer(mapped, dtype=np.uint64)
