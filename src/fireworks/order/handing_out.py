@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,6 +18,8 @@ from fireworks.core.run import Run
 from fireworks.order.piled import Piled
 
 _MOST_READERS = 2
+# A consumer that works on a pile for so many times as long as it takes to read one leaves time for other things.
+_PAUSES = 3
 _T = TypeVar("_T")
 
 
@@ -68,8 +71,10 @@ class Reader:
         self._waiting: deque[tuple[int, Future[Chunk | None] | None]] = deque()
         self._lock = threading.Lock()
         self._to_read = 0
-        self._is_closed = False
+        self._is_closed = threading.Event()
         self._held = 0
+        self._reading_s = 0.0  # how long a pile took to be read
+        self._handed_out = time.monotonic()
 
     def chunks(self, numbers: range) -> Iterator[Chunk]:
         """Yield the rows of some piles, in chunks of one pile, or less where a pile is too large."""
@@ -88,6 +93,7 @@ class Reader:
             if (number := next(rest, None)) is not None:
                 self._begin(number)
             self._hold(0 if chunk is None else bytes_of(chunk))
+            self._handed_out = time.monotonic()
             if chunk is not None:
                 yield chunk
             del chunk
@@ -101,9 +107,11 @@ class Reader:
         self._waiting.append((number, self._threads.submit(self._read, number)))
 
     def _read(self, number: int) -> Chunk | None:
+        began = time.monotonic()
         try:
             return next(iter(self._piled.read(number, self._run.buffers)), None)
         finally:
+            self._reading_s = time.monotonic() - began
             with self._lock:
                 self._to_read -= 1
                 is_idle = not self._to_read
@@ -111,12 +119,14 @@ class Reader:
                 self._prepare_later()
 
     def _prepare_later(self) -> None:
-        if self._preparing is not None and not self._is_closed:
+        if self._preparing is not None and not self._is_closed.is_set():
             with contextlib.suppress(RuntimeError):  # it was closed just now
                 self._threads.submit(self._prepare)
 
     def _prepare(self) -> None:
-        if self._is_closed or self._to_read or self._preparing is None:
+        """Do a step of what is to be prepared, where the consumer takes its time."""
+        due = self._handed_out + _PAUSES * self._reading_s
+        if self._is_closed.wait(max(due - time.monotonic(), 0)) or self._to_read or self._preparing is None:
             return
         try:
             if self._preparing.step():
@@ -130,7 +140,7 @@ class Reader:
 
     def close(self) -> None:
         """Stop reading, and wait for the threads."""
-        self._is_closed = True
+        self._is_closed.set()
         self._hold(0)
         for _, future in self._waiting:
             if future is not None:
