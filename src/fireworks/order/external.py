@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 
 import numpy as np
 
@@ -32,6 +32,7 @@ from fireworks.order.scatter import KeyScatter, Scatter
 from fireworks.spill.arena import Arena
 from fireworks.spill.scratch import Scratch
 
+_ALL_BUT_SMALL = 0.9  # of the piles are not smaller than so much of the mean
 _EXTRA_BYTES = 24  # a key, a row number, a place, at most
 
 
@@ -206,6 +207,9 @@ class External:
         except DiskSpaceError:
             return None
         layout = self._layout(piled.num_bytes, run, in_order=False)
+        # What is read at once is written at once, so that reading and writing go on side by side.
+        at_once = min(layout.write_bytes, int(_ALL_BUT_SMALL * piled.num_bytes / len(piled.starts)))
+        layout = layout._replace(write_bytes=max(at_once, 1))
         return Preparation(run.epoch, epoch, piled, scatter.kept(count, scratch.path), PileUp(layout, arena))
 
     def _let_go(self) -> None:
@@ -243,15 +247,20 @@ class Preparation:
     def _all_steps(self, piled: Piled, all_words: AbstractContextManager[Keys]) -> Generator[None]:
         with all_words as words:
             yield
-            kept = []  # piles that were read, and are still there
-            buffers = Buffers()
-            for number in range(len(piled.starts)):
-                for some in one_ahead(piled.raw(number, buffers)):
-                    self._made.add(some._replace(words=words[some.places]))
+            with closing(one_ahead(self._read(piled, words))) as rows:
+                for some in rows:
+                    self._made.add(some)
                     yield
-                kept.append(number)
-                while self._consumes and kept:
-                    piled.discard(kept.pop())
+
+    def _read(self, piled: Piled, words: Keys) -> Iterator[Keyed]:
+        kept = []  # piles that were read, and are still there
+        buffers = Buffers()
+        for number in range(len(piled.starts)):
+            for some in piled.raw(number, buffers):
+                yield some._replace(words=words[some.places])
+            kept.append(number)
+            while self._consumes and kept:
+                piled.discard(kept.pop())
 
     def step(self) -> bool:
         """Do some of the work; return whether there is more."""

@@ -6,7 +6,7 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
@@ -20,6 +20,7 @@ from fireworks.order.piled import Piled
 _MOST_READERS = 2
 # A consumer that works on a pile for so many times as long as it takes to read one leaves time for other things.
 _PAUSES = 3
+_GLANCE_S = 0.005
 _T = TypeVar("_T")
 
 
@@ -65,7 +66,7 @@ class Reader:
     """
 
     def __init__(self, piled: Piled, run: Run, preparing: Preparing | None) -> None:
-        self._piled, self._run, self._preparing = piled, run, preparing
+        self._piled, self._run = piled, run
         self._count = min(_MOST_READERS, torch.get_num_threads())
         self._threads = ThreadPoolExecutor(self._count, thread_name_prefix="fireworks piles")
         self._waiting: deque[tuple[int, Future[Chunk | None] | None]] = deque()
@@ -75,6 +76,10 @@ class Reader:
         self._held = 0
         self._reading_s = 0.0  # how long a pile took to be read
         self._handed_out = time.monotonic()
+        self._aside: threading.Thread | None = None
+        if preparing is not None:
+            self._aside = threading.Thread(target=self._prepare, args=(preparing,), name="fireworks aside", daemon=True)
+            self._aside.start()
 
     def chunks(self, numbers: range) -> Iterator[Chunk]:
         """Yield the rows of some piles, in chunks of one pile, or less where a pile is too large."""
@@ -114,25 +119,15 @@ class Reader:
             self._reading_s = time.monotonic() - began
             with self._lock:
                 self._to_read -= 1
-                is_idle = not self._to_read
-            if is_idle:
-                self._prepare_later()
 
-    def _prepare_later(self) -> None:
-        if self._preparing is not None and not self._is_closed.is_set():
-            with contextlib.suppress(RuntimeError):  # it was closed just now
-                self._threads.submit(self._prepare)
-
-    def _prepare(self) -> None:
-        """Do a step of what is to be prepared, where the consumer takes its time."""
-        due = self._handed_out + _PAUSES * self._reading_s
-        if self._is_closed.wait(max(due - time.monotonic(), 0)) or self._to_read or self._preparing is None:
-            return
-        try:
-            if self._preparing.step():
-                self._prepare_later()
-        except Exception:  # noqa: BLE001 (whoever needs it meets the error again, or does without)
-            self._preparing = None
+    def _prepare(self, preparing: Preparing) -> None:
+        """Do step after step of what is to be prepared, where the consumer takes its time."""
+        with contextlib.suppress(Exception):  # whoever needs it meets the error again, or does without
+            while not self._is_closed.is_set():
+                if self._to_read or time.monotonic() < self._handed_out + _PAUSES * self._reading_s:
+                    self._is_closed.wait(_GLANCE_S)
+                elif not preparing.step():
+                    return
 
     def _hold(self, num_bytes: int) -> None:
         self._run.budget.take(num_bytes - self._held)
@@ -147,9 +142,11 @@ class Reader:
                 future.cancel()
         self._waiting.clear()
         self._threads.shutdown(wait=True, cancel_futures=True)
+        if self._aside is not None:
+            self._aside.join()
 
 
-def one_ahead(items: Iterator[_T]) -> Iterator[_T]:
+def one_ahead(items: Iterator[_T]) -> Generator[_T]:
     """Yield what an iterator gives; a thread asks it for the next while one is worked on."""
     with ThreadPoolExecutor(1, thread_name_prefix="fireworks piles") as thread:
         waiting = thread.submit(next, items, None)

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 MAX_PILES_BITS = 12
 _PILE_BYTES = 64 * 2**20  # larger ones leave the processor's cache, and smaller ones make many small writes
 # Of the budget. One pile is handed out, two are read, and their memory is used again when nobody holds the one before: four
-# twelfths. What is written takes twice its bytes and half as much for codes, a sixth; what is read to be written again, a
-# twelfth; and the source reads ahead with a quarter.
-_PILE_SHARE, _WRITE_SHARE, _RAW_SHARE = 12, 16, 4
+# twelfths. What is written takes twice its bytes and half as much for codes, a sixth; what is read to be written again, an
+# eighth; and the source reads ahead with a quarter.
+_PILE_SHARE, _WRITE_SHARE = 12, 16
 _FEW_ROWS = 2**32 - 1
 _KEY, _ROW, _PLACE = "key", "row", "place"
 
@@ -124,7 +124,8 @@ class Piled:
             yield Chunk(message, extras[_ROW].astype(np.int64, copy=False))
 
     def _sorted(self, extras: Mapping[str, Any]) -> Positions:
-        return sorted_by(extras[_KEY], None if self._layout.in_order else extras.get(_PLACE, extras[_ROW]))
+        places = None if self._layout.in_order else extras.get(_PLACE, extras[_ROW])
+        return sorted_by(extras[_KEY], places, self._layout.skip + self._layout.bits)
 
     def is_too_large(self, number: int) -> bool:
         """Tell whether a pile is shared out again before it is read."""
@@ -145,7 +146,7 @@ class Piled:
 
     def raw(self, number: int, buffers: Buffers | None = None) -> Iterator[Keyed]:
         """Yield the rows of one pile as they were written, some at a time."""
-        for message, extras in self._piles.pieces(number, self._layout.pile_bytes // _RAW_SHARE, buffers):
+        for message, extras in self._piles.pieces(number, self._layout.write_bytes, buffers):
             rows = extras[_ROW].astype(np.int64, copy=False)
             places = extras[_PLACE].astype(np.int64, copy=False) if _PLACE in extras else rows
             yield Keyed(message, rows, places, extras[_KEY])
@@ -188,7 +189,9 @@ class PileUp:
 
     def _begun(self, no_rows: Message, num_piles: int) -> PileWriter:
         arena, write_bytes = self._arena, self._layout.write_bytes
-        return PileWriter(no_rows, num_piles, arena, extras=self._kinds, write_bytes=write_bytes, user=arena.user)
+        return PileWriter(
+            no_rows, num_piles, arena, extras=self._kinds, write_bytes=write_bytes, user=arena.user, aside=True
+        )
 
     def finish(self) -> Piled:
         """Return the piles."""

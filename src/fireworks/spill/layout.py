@@ -25,7 +25,7 @@ _NOTHING = memoryview(b"")
 _ALL = slice(None)
 _ALIGNED = 64
 _CACHED_BYTES = 2**21
-_TOGETHER_BYTES = 8 * 2**20  # planes that are read together: fewer calls, and so much memory more
+_TOGETHER_BYTES = 32 * 2**20  # planes that are read together: fewer calls, and so much memory more
 
 
 class Plane(NamedTuple):

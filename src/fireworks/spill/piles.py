@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -45,6 +47,7 @@ class PileWriter:
         extras: Types of further numbers that each row has besides its columns, by name.
         write_bytes: How many bytes are scattered at once.
         user: Who writes, for the errors.
+        aside: Whether a thread writes to disk while the next rows are scattered; takes half as much memory more.
 
     Raises:
         ColumnTypeError: a column's type can't go to disk.
@@ -73,6 +76,7 @@ class PileWriter:
         extras: Mapping[str, Any],
         write_bytes: int,
         user: str = "shuffle",
+        aside: bool = False,
     ) -> None:
         self.num_piles = check_count(num_piles, at_least=1, where="PileWriter: num_piles")
         if self.num_piles > _MOST_PILES:
@@ -84,7 +88,10 @@ class PileWriter:
         self._segments: list[Segment] = []
         self._pending: list[_Pending] = []
         self._pending_bytes = 0
-        self._warm = Warm()
+        self._warm = [Warm(), Warm()] if aside else [Warm()]
+        self._turn = 0
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="fireworks scratch") if aside else None
+        self._writing: deque[Future[None]] = deque()
         self._finished = False
         self._files: PileFiles | ArenaFiles = (
             ArenaFiles(folder, self.num_piles) if isinstance(folder, Arena) else PileFiles(folder, self.num_piles, user)
@@ -177,17 +184,30 @@ class PileWriter:
 
     def _scatter(self, pending: Sequence[_Pending]) -> None:
         piles = pending[0].piles if len(pending) == 1 else np.concatenate([part.piles for part in pending])
-        scatter = Scatter(piles, self.num_piles, self._warm)
+        self._wait_for_writer(len(self._warm) - 1)
+        self._turn += 1
+        scatter = Scatter(piles, self.num_piles, self._warm[self._turn % len(self._warm)])
         planes = [
             scatter.numbers(("extra", place), [part.extras[place] for part in pending])
             for place in range(len(self._extras))
         ]
         for place, codec in enumerate(self._codecs.values()):
             planes += codec.planes([part.pieces[place] for part in pending], scatter)
+        if self._writer is None:
+            self._write(scatter.counts, planes)
+        else:
+            self._writing.append(self._writer.submit(self._write, scatter.counts, planes))
+
+    def _wait_for_writer(self, most: int) -> None:
+        """Wait until no more than so many writes are under way."""
+        while len(self._writing) > most:
+            self._writing.popleft().result()
+
+    def _write(self, counts: Positions, planes: Sequence[Plane]) -> None:
         lengths = {number: np.diff(plane.cuts) for number, plane in enumerate(planes) if plane.width is None}
         forms, widths = [plane.form for plane in planes], [plane.width for plane in planes]
-        segment = Segment(scatter.counts, np.array(self._files.sizes), forms, widths, lengths)
-        self._append(scatter.counts, planes)
+        segment = Segment(counts, np.array(self._files.sizes), forms, widths, lengths)
+        self._append(counts, planes)
         self._segments.append(segment)
 
     def _append(self, counts: Positions, planes: Sequence[Plane]) -> None:
@@ -208,6 +228,12 @@ class PileWriter:
         if self._finished or self._files.is_closed:
             raise ValueError("PileWriter: it is finished or closed; make another one.")
         self._flush()
+        try:
+            self._wait_for_writer(0)
+        except BaseException:
+            self.close()
+            raise
+        self._end_writer()
         self._files.seal()
         self._finished = True
         return Piles(self._files, self._segments, self._codecs, list(self._extras.items()), self.num_piles)
@@ -215,8 +241,14 @@ class PileWriter:
     def close(self) -> None:
         """Remove everything that was written, unless it was finished. May be called again."""
         self._pending, self._pending_bytes = [], 0
+        self._end_writer()
         if not self._finished:
             self._files.close()
+
+    def _end_writer(self) -> None:
+        if self._writer is not None:
+            self._writer.shutdown(wait=True, cancel_futures=True)
+        self._writing.clear()
 
     def __enter__(self) -> Self:
         return self
