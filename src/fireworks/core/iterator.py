@@ -74,6 +74,7 @@ class PipeIterator:
     def _end(self) -> None:
         """Check that every row is accounted for, and report those that were set aside."""
         self._run.book.ended_ns = perf_counter_ns()
+        self._run.buffers = None
         if self._rows_out is not None:
             self._run.book.audit(self._pipe, self._run.epoch, self._rows_out, self._cursor)
             self._rows_out = None

@@ -326,6 +326,11 @@ class BlockSource(Source):
             with closing(ahead):
                 yield from ahead
 
+    def require_unchanged(self) -> None:
+        """Raise `FileChangedError` where a file is not the one that it was."""
+        for number in range(len(self.files)):
+            self.files.require_unchanged(number)
+
     def fingerprint(self) -> str:
         """Return a SHA-256 of the contents of the files in their order, and of how they are read."""
         return hashlib.sha256(f"{self.files.fingerprint()} {self.how()}".encode()).hexdigest()

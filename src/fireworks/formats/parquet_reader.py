@@ -15,7 +15,7 @@ from fireworks.errors import FileFormatError, FireworksError
 from fireworks.formats.files import Files
 
 _KEPT_FOOTERS = 16
-_BUFFER_BYTES = 2**20  # of compressed bytes of each column, where a row group is not read whole
+_BUFFER_BYTES = 2**16  # of compressed bytes of each column, where a row group is not read whole
 BROKEN = (pa.ArrowException,)
 
 
@@ -66,7 +66,7 @@ class GroupReader:
 
     def pieces(self, group: Group, columns: Sequence[str], num_rows: int) -> Generator[Any]:
         """Yield columns of a row group as tables of at most so many rows, without ever holding all of it."""
-        with self._opened(group, buffer_size=_BUFFER_BYTES) as reader:
+        with self._opened(group, buffer_size=_BUFFER_BYTES, pre_buffer=False) as reader:
             batches = reader.iter_batches(num_rows, row_groups=[group.number], columns=list(columns), use_threads=True)
             for batch in batches:
                 yield pa.Table.from_batches([batch])

@@ -154,12 +154,10 @@ class _Work(Generic[Unit, Item]):
         with self.changed:
             slot.ready.append((item, size))
             slot.ready_bytes += size
-            from_reserved = min(size, slot.reserved)  # what was foreseen is there now
-            slot.reserved -= from_reserved
-            self._hold(size - from_reserved)
+            self._hold(size)  # beside what it takes to make the rest of its unit
             self.changed.notify_all()
             del item
-            while not self.is_stopped and slot.ready and slot.ready_bytes + size > self.max_bytes:
+            while not self.is_stopped and slot.ready and self.held + size > self.max_bytes:
                 self.changed.wait()
             return not self.is_stopped
 

@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager, closing
 
 import numpy as np
 
+from fireworks._internal.memory import give_back
 from fireworks.core.budget import limit_of
 from fireworks.core.buffers import Buffers
 from fireworks.core.chunk import Chunk, Span, as_positions, groups, join
@@ -123,6 +124,7 @@ class External:
             if piled is None:
                 try:
                     piled = self._made(order, run)
+                    give_back()
                 except BaseException:
                     if not self._epochs:
                         self._let_go()
@@ -137,6 +139,8 @@ class External:
             self._users[epoch] -= 1
             if not self._users[epoch]:
                 del self._users[epoch]
+                self._epochs[epoch].cool()
+        give_back()
 
     def _forget(self, but: Piled | None = None) -> None:
         """Remove the piles that nobody reads."""

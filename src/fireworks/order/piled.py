@@ -23,7 +23,7 @@ _PILE_BYTES = 64 * 2**20  # larger ones leave the processor's cache, and smaller
 # Of the budget. One pile is handed out, two are read, and their memory is used again when nobody holds the one before: four
 # twelfths. What is written takes twice its bytes and half as much for codes, a sixth; what is read to be written again, an
 # eighth; and the source reads ahead with a quarter.
-_PILE_SHARE, _WRITE_SHARE = 12, 16
+_PILE_SHARE, _WRITE_SHARE = 12, 24
 _FEW_ROWS = 2**32 - 1
 _KEY, _ROW, _PLACE = "key", "row", "place"
 
@@ -139,6 +139,10 @@ class Piled:
     def _shared_out(self, number: int) -> Piled:
         layout = self._layout.below(self._piles.bytes_of(number))
         return pile_up(self.raw(number), layout, self._arena, first=int(self.starts[number]))
+
+    def cool(self) -> None:
+        """Let go of the memory that reading used; it is had again when somebody reads."""
+        self._piles.cool()
 
     def discard(self, number: int) -> None:
         """Give the room back that a pile takes."""

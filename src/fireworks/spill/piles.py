@@ -389,6 +389,11 @@ class Piles:
 
         return room
 
+    def cool(self) -> None:
+        """Let go of the memory that is kept for the next read."""
+        with self._lock:
+            self._warm.clear()
+
     def discard(self, number: int) -> None:
         """Remove the file of a pile; waits for those who read it."""
         self._gone.add(number)
