@@ -55,6 +55,10 @@ bench: $(VENV)/.ready  ## Run the benchmarks beside their peers and print ratios
 	$(BIN)/python benchmarks/message_costs.py
 	$(BIN)/python benchmarks/pipeline_overhead.py
 	$(BIN)/python benchmarks/parallel_map.py
+	$(BIN)/python benchmarks/read_parquet.py
+	$(BIN)/python benchmarks/shuffle_on_disk.py
+	$(BIN)/python benchmarks/cache.py
+	$(BIN)/python benchmarks/shuffle_quality.py
 
 clean:  ## Remove the environment and every cache
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist

@@ -128,8 +128,9 @@ class Source(Pipe):
         return self.count() * self.schema.row_bytes
 
     def require_unchanged(self) -> None:
-        """Raise where what the rows come from has changed since the source was made; asked when an epoch begins whose rows
-        were kept from the one before.
+        """Raise where what the rows come from has changed since the source was made.
+
+        Asked when an epoch begins whose rows were kept from the one before.
 
         Raises:
             FileChangedError: a file is not the one that it was.
