@@ -1,11 +1,14 @@
 """A source of one's own is two methods; what it forgets or gets wrong is said."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
 
 import fireworks as fw
 from fireworks.core.run import Run
+from fireworks.core.source import BadRows
 from fireworks.errors import UnknownLengthError
 from fireworks.testing import PipeContract
 from pipelines import add_noise, numbers
@@ -175,3 +178,102 @@ def test_a_source_that_says_nothing_reads_everything_and_finds_nothing():
 def test_a_source_in_memory_hands_out_fewer_columns():
     source = fw.source({"a": [1, 2], "b": [3, 4]})
     assert source.narrowed(["b"]).to_message().columns == ["b"]
+
+
+class InOrder(fw.Source):
+    """Gives whatever it is told to."""
+
+    reads_in_order = True
+    schema = fw.Message({"n": [0]}).schema
+
+    def __init__(self, lengths):
+        super().__init__()
+        self.lengths = lengths
+
+    def count(self):
+        return 20_000
+
+    def fetch(self, rows):
+        return fw.Message({"n": np.asarray(rows)})
+
+    def scan(self, rows, budget):
+        start = rows.start
+        for length in self.lengths:
+            yield fw.Message({"n": np.arange(start, start + length)})
+            start += length
+
+
+class TestScan:
+    def test_rows_come_with_their_numbers(self):
+        chunks = list(InOrder([9_000, 11_000]).flow.pieces(range(20_000), Run(0)))
+        assert [len(chunk.rows) for chunk in chunks] == [9_000, 11_000]
+        assert all(chunk.message["n"].tolist() == chunk.rows.tolist() for chunk in chunks)
+
+    def test_too_few_are_an_error(self):
+        with pytest.raises(
+            ValueError, match=r"InOrder\(\): scan was asked for rows 0 to before 20000 and returned them only to 9000"
+        ):
+            list(InOrder([9_000]))
+
+    def test_too_many_are_an_error(self):
+        with pytest.raises(ValueError, match=r"scan was asked for rows 0 to before 20000 and returned more, to 20001"):
+            list(InOrder([9_000, 11_001]))
+
+    def test_a_few_rows_are_fetched(self):
+        assert InOrder([])[5:7]["n"].tolist() == [5, 6]
+
+    def test_what_a_function_makes_has_no_fingerprint(self):
+        with pytest.raises(
+            TypeError, match=r"InOrder\(\): its content has no fingerprint, because it is made by a function"
+        ):
+            InOrder([]).fingerprint()
+
+
+class WithBadRows(fw.Source):
+    random_access = False
+    on_error = "quarantine"
+    schema = fw.Message({"n": [0]}).schema
+
+    def stream(self, start):
+        parts = [
+            fw.Message({"n": [0, 1]}),
+            BadRows(fw.Message({"line": ["2, oops", "3"]}), "no number"),
+            fw.Message({"n": [4, 5]}),
+        ]
+        row = 0
+        for part in parts:
+            length = len(part.message if isinstance(part, BadRows) else part)
+            skipped = max(start - row, 0)
+            if skipped < length:
+                yield BadRows(part.message[skipped:], part.reason) if isinstance(part, BadRows) else part[skipped:]
+            row += length
+
+
+class TestBadRows:
+    def test_they_are_set_aside_with_their_numbers(self):
+        pipe = WithBadRows().batch(3)
+        with pytest.warns(fw.errors.QuarantineWarning, match=r"2 rows were set aside by WithBadRows\(\)"):
+            assert [batch["n"].tolist() for batch in pipe] == [[0, 1, 4], [5]]
+        aside = pipe.quarantined()
+        assert aside["row"].tolist() == [2, 3]
+        assert aside["line"].tolist() == ["2, oops", "3"]
+        assert pipe.stats().stages[0].set_aside == 2
+
+    def test_row_numbers_behind_them_go_on(self):
+        cursor = WithBadRows().flow.open(Run(0))
+        rows = []
+        while (chunk := cursor.read(2)) is not None:
+            rows += chunk.rows.tolist()
+        assert rows == [0, 1, 4, 5]
+
+    def test_a_pass_is_resumed_behind_them(self):
+        with pytest.warns(fw.errors.QuarantineWarning):
+            whole = [batch["n"].tolist() for batch in WithBadRows().batch(1)]
+        for stop in range(5):
+            iterator = iter(WithBadRows().batch(1))
+            for _ in range(stop):
+                next(iterator)
+            again = iter(WithBadRows().batch(1))
+            again.load_state_dict(iterator.state_dict())
+            with warnings.catch_warnings(action="ignore"):
+                assert [batch["n"].tolist() for batch in again] == whole[stop:]

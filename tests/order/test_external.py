@@ -17,6 +17,7 @@ from fireworks.core.iterable_dataset import ShareIterator
 from fireworks.core.run import Run
 from fireworks.core.shared_epoch import SharedEpoch
 from fireworks.order import external, in_order, keys, piled, shuffled_stream
+from order.uniformity import assert_every_order_is_equally_likely, assert_sorted_labels_are_mixed, sorted_rows
 from pipelines import add_noise, counting, double, is_odd, numbers, total
 
 
@@ -251,3 +252,42 @@ def test_another_order_that_scatters_goes_the_same_way(on_disk):
     file = File(message(90), at_a_time=20)
     assert numbers(Reversed(file)) == [*range(89, -1, -1), 0, 0]
     assert (file.rows_in_order, file.rows_here_and_there) == (90, 0)
+
+
+class TestIsExactlyUniform:
+    @pytest.mark.parametrize("num_bytes", [100, 10**9], ids=["in piles", "in memory"])
+    def test_every_order_of_five_rows_is_equally_likely(self, num_bytes, reads_everything):
+        with limit(num_bytes):
+            assert_every_order_is_equally_likely(
+                lambda num_rows, seed: File(sorted_rows(num_rows)).shuffle(seed=seed), epochs=1500, seeds=0
+            )
+
+    def test_a_stream_in_piles(self):
+        with limit(100):
+            assert_every_order_is_equally_likely(
+                lambda num_rows, seed: fw.source(lambda: iter([sorted_rows(num_rows)])).shuffle(seed=seed),
+                epochs=1200,
+                seeds=0,
+            )
+
+    def test_sorted_labels_are_mixed(self, on_disk):
+        with limit(50_000):
+            assert_sorted_labels_are_mixed(
+                lambda num_rows, seed: File(sorted_rows(num_rows)).shuffle(seed=seed), num_rows=5_000, seeds=2
+            )
+
+
+def test_a_file_that_changes_between_epochs_is_found_out(on_disk):
+    class Changing(File):
+        changed = False
+
+        def require_unchanged(self):
+            if self.changed:
+                raise fw.errors.FileChangedError("the file has changed")
+
+    file = Changing(message(100))
+    pipe = file.shuffle(seed=0)
+    list(pipe)
+    file.changed = True
+    with pytest.raises(fw.errors.FileChangedError):
+        list(pipe)

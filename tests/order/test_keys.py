@@ -8,7 +8,8 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fireworks.order.keys import keys, permutation, random_order
+from fireworks.order import keys as keys_module
+from fireworks.order.keys import keys, part_of_order, permutation, random_order
 
 WORDS = st.integers(0, 2**64 - 1)
 
@@ -125,3 +126,18 @@ class TestUniformity:
             return order
 
         assert chi_squared([naive_swaps() for _ in range(self.EPOCHS)]) > self.LIMIT
+
+
+class TestPartOfAnOrder:
+    @settings(max_examples=100, deadline=None)
+    @given(count=st.integers(1, 3000), data=st.data())
+    def test_it_is_a_part_of_the_whole(self, count, data):
+        start = data.draw(st.integers(0, count - 1))
+        stop = data.draw(st.integers(start + 1, count))
+        whole = random_order(5, "shuffle:0", 2, count)
+        assert part_of_order(5, "shuffle:0", 2, count, start, stop).tolist() == whole[start:stop].tolist()
+
+    def test_over_more_keys_than_are_made_at_a_time(self, monkeypatch):
+        monkeypatch.setattr(keys_module, "_READ_AT_A_TIME", 64)
+        whole = random_order(0, "shuffle:0", 0, 1000)
+        assert part_of_order(0, "shuffle:0", 0, 1000, 500, 900).tolist() == whole[500:900].tolist()

@@ -259,9 +259,9 @@ class Pipe(Fluent, ABC):
     def __iter__(self) -> PipeIterator:
         from fireworks.core.iterator import PipeIterator
 
-        epoch = self._epochs_begun
-        self.next_epoch_is(epoch + 1)
-        return PipeIterator(self, epoch)
+        iterator = PipeIterator(self, self._epochs_begun)
+        self.next_epoch_is(self._epochs_begun + 1)  # not before: what can't begin is no epoch
+        return iterator
 
     def next_epoch_is(self, epoch: int) -> None:
         """Set which epoch the next ``iter`` starts."""
