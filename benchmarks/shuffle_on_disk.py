@@ -76,6 +76,30 @@ def duckdb_shuffled(folder: Path, budget_mb: int) -> Iterator[int]:
             yield len(batch.slice(start, BATCH))
 
 
+def random_rows(folder: Path, num_rows: int) -> Iterator[int]:
+    """A few batches of rows from anywhere, looked up in the files."""
+    source = fw.read_parquet(folder)
+    places = np.random.default_rng(1).integers(0, num_rows, (8, BATCH))
+    for rows in places:
+        yield len(source[rows.tolist()])
+
+
+def written_and_read(folder: Path, num_bytes: int) -> None:
+    """What the disk's cache alone takes for as many bytes: written once to a new file, and read back."""
+    piece = memoryview(np.random.default_rng(0).bytes(2**22))
+    back = bytearray(len(piece))
+    with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+        began = time.perf_counter()
+        for _ in range(num_bytes // len(piece)):
+            file.write(piece)
+        wrote = time.perf_counter() - began
+        file.seek(0)
+        while file.readinto(back):
+            pass
+        took = time.perf_counter() - began
+    print(f"{'the same bytes, written and read back':44s} {took:7.2f} s, {wrote:.2f} s of it written")
+
+
 def seconds_of(name: str, make: Callable[[], Iterator[int]], num_rows: int, unit_s: float | None = None) -> float:
     gc.collect()
     with peak_anonymous_mb() as peak:
@@ -102,7 +126,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=3)
     options = parser.parse_args()
     num_rows = int(options.gb * 1e9 / ROW_BYTES)
-    budget_mb = options.budget or max(64, int(options.gb * 1000 / 8))
+    budget_mb = options.budget or max(128, int(options.gb * 1000 / 8))
     with tempfile.TemporaryDirectory() as name, fw.scratch_folder(name):
         folder = Path(name, "data")
         folder.mkdir()
@@ -116,8 +140,14 @@ def main() -> None:
             shuffled = fw.read_parquet(folder).shuffle(seed=0).batch(BATCH)
             for epoch in range(options.epochs):
                 seconds_of(f"exact shuffle, epoch {epoch}", ours(shuffled), num_rows, unit)
-            del shuffled
             seconds_of("unshuffled again", ours(plain), num_rows, unit)
+            seconds_of("8,192 random rows, looked up", lambda: random_rows(folder, num_rows), 8 * BATCH)
+            audit = shuffled.audit(by="label")
+            print(
+                f"effective batch of {BATCH} rows, files sorted by label: {audit.effective_batch:.0f}; {audit.is_uniform=}"
+            )
+            del shuffled
+        written_and_read(Path(name), int(num_rows * (ROW_BYTES + 12)))
         try:
             seconds_of("DuckDB, ORDER BY random()", lambda: duckdb_shuffled(folder, budget_mb), num_rows, unit)
         except ImportError:

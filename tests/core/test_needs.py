@@ -58,3 +58,11 @@ def test_memory_that_was_freed_goes_back():
     held = [torch.ones(2**18) for _ in range(50)]
     del held
     give_back()
+
+
+def test_the_plan_says_that_a_file_is_read_once():
+    text = str(File(message(100)).shuffle(seed=0).batch(10).explain())
+    assert (
+        "order  Shuffle(seed=0): reads all rows once, into memory where the budget has room, else into piles on disk"
+        in text
+    )

@@ -278,10 +278,18 @@ def _filter_of(order: Order) -> Any:
     return getattr(order, "_filter", None)
 
 
+def _is_read_through(order: Pipe) -> bool:
+    """Tell whether the rows before an order come one after the other only, or much cheaper so."""
+    flow = order.upstream.flow
+    return not flow.is_batched and (flow.base.reads_in_order or not flow.is_indexable)
+
+
 def _holds(order: Order, pipe: Pipe) -> str:
     if isinstance(order, Pipe):
         if order.random_kind is None:
             return ""
+        if order.scatters and _is_read_through(order):
+            return ": reads all rows once, into memory where the budget has room, else into piles on disk"
         try:
             from fireworks.plan.facts import is_counted
 
