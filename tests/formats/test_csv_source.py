@@ -573,3 +573,13 @@ def test_it_names_itself_and_tells_its_content(folder, tmp_path):
     assert source.reads_in_order
     assert 0.5 < source.estimated_bytes() / source.to_message().num_bytes < 2
     assert write(tmp_path / "a.csv", "a\n").estimated_bytes() == 0
+
+
+def test_a_change_is_found_out_of_rows_that_were_kept(tmp_path):
+    path = tmp_path / "n.csv"
+    path.write_text("n\n1\n2\n")
+    source = fw.read_csv(path)
+    assert source[1]["n"].tolist() == [2]
+    path.write_text("n\n1\n20\n")
+    with pytest.raises(fw.errors.FileChangedError, match=r"n\.csv' has changed since the source was made"):
+        source[1]

@@ -794,3 +794,13 @@ def test_the_fingerprint_is_that_of_the_content_and_of_how_it_is_read(folder, fe
     prints = [first, read_parquet(few).fingerprint(), read_parquet(tmp_path / "few").fingerprint()]
     prints += [other.fingerprint() for other in others]
     assert len(set(prints)) == len(prints)
+
+
+def test_a_change_is_found_out_of_rows_that_were_kept(tmp_path):
+    path = tmp_path / "n.parquet"
+    fw.Message({"n": list(range(1000))}).to_parquet(path)
+    source = fw.read_parquet(path)
+    assert source[5]["n"].tolist() == [5]
+    fw.Message({"n": list(range(1, 1001))}).to_parquet(path)
+    with pytest.raises(fw.errors.FileChangedError, match=r"n\.parquet' has changed since the source was made"):
+        source.to_message()

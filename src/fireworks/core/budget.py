@@ -1,4 +1,4 @@
-"""How many bytes of rows may be under way at once: in workers, and prefetched."""
+"""How many bytes of rows may be in memory at once: read ahead, in piles, cached, prefetched, in workers."""
 
 from __future__ import annotations
 
@@ -157,16 +157,20 @@ def current_budget() -> Budget:
 
 
 class memory_budget:  # noqa: N801 (it is called as a function is, and used with `with`)
-    """Limit the bytes of rows that are under way in workers and prefetched, in all passes that start from now on.
+    """Limit the memory that passes take for rows, in all passes that start from now on.
 
-    Work that would need more has to wait; one block or batch per stage always goes on. Used with ``with``, the limit
-    ends with the block. A pipeline gets a limit of its own by ``pipe.with_budget(…)``.
+    It covers what is read ahead, what a shuffle keeps or piles up, caches, prefetched items and blocks in workers; not rows that
+    you hold, and not what functions make for themselves. More rows than that are brought into order on disk, and
+    work that would need more waits. A limit in which a pipeline can't run is an error before its first row, which names the
+    smallest that will do. Results are the same. Used with ``with``, the limit ends with the block. A pipeline gets a limit
+    of its own by ``pipe.with_budget(…)``.
 
     Args:
         limit: Bytes, or a text: ``"2GB"`` (10**9), ``"2GiB"`` (2**30). None for no limit.
 
     Raises:
         ValueError: it is neither.
+        MemoryBudgetError: a pass begins that can't run in it.
 
     Example:
         >>> with fw.memory_budget("1MB"):

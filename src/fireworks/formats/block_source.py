@@ -218,6 +218,7 @@ class BlockSource(Source):
         with self._lock:
             if number in self._kept:
                 self._kept.move_to_end(number)
+                self.files.require_unchanged(int(self.blocks.file[number]))
                 return self._kept[number]
             piece = self._piece(number, number + 1)
             if self._reader is None:

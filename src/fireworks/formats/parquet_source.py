@@ -546,6 +546,7 @@ class ParquetSource(Source):
         with self._lock:
             if number in self._decoded:
                 self._decoded.move_to_end(number)
+                self._files.require_unchanged(self._groups[number].file)
                 return self._decoded[number][0]
         table = self._table(self._groups[number], self._columns)
         message = self._checked(table, self._groups[number])

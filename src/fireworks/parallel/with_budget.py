@@ -15,7 +15,7 @@ from fireworks.parallel.steering import Steering
 
 @final
 class WithBudget(Steering):
-    """Limit the bytes of rows that are under way in the workers and prefetched items of a pipeline.
+    """Limit the memory that a pipeline takes for rows; see `memory_budget` for what that covers.
 
     It holds for all stages before it, up to the source, and for those behind it up to the next ``batch``, junction or
     ``repeat``; all passes over the pipe share it. Work that would need more has to wait; one block or batch per stage
