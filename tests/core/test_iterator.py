@@ -199,3 +199,21 @@ class TestPlans:
             "Memory(23 rows: x, n, w, word) → Select(n) → Map(add_noise, seed=1) → Shuffle(seed=0) → "
             "Batch(4, drop_last=True) → Take(2) → Repeat(3) → AtEpoch(1)"
         )
+
+
+class TestStatesOfFiles:
+    def test_other_data_are_not_gone_on_with(self, tmp_path):
+        path = tmp_path / "n.csv"
+        path.write_text("n\n" + "\n".join(map(str, range(100))))
+        iterator = iter(fw.read_csv(path).shuffle(seed=0).batch(10))
+        next(iterator)
+        state = iterator.state_dict()
+        (tmp_path / "moved").mkdir()
+        again = iter(fw.read_csv(path.rename(tmp_path / "moved" / "n.csv")).shuffle(seed=0).batch(10))
+        again.load_state_dict(state)
+        assert next(again) == next(iterator)
+        (tmp_path / "moved" / "n.csv").write_text("n\n" + "\n".join(map(str, range(1, 101))))
+        with pytest.raises(
+            StateError, match=r"the state is of other data: Csv\(n\.csv: n\) is not as it was\. Bring back"
+        ):
+            iter(fw.read_csv(tmp_path / "moved" / "n.csv").shuffle(seed=0).batch(10)).load_state_dict(state)

@@ -583,3 +583,14 @@ def test_a_change_is_found_out_of_rows_that_were_kept(tmp_path):
     path.write_text("n\n1\n20\n")
     with pytest.raises(fw.errors.FileChangedError, match=r"n\.csv' has changed since the source was made"):
         source[1]
+
+
+def test_a_short_line_that_is_no_text_is_told_or_set_aside(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"a,b\n" + b"1,2\n" * 20 + b"\x9f\x8f\xff\n" + b"1,2\n" * 5)
+    with pytest.raises(FileFormatError, match=r"a\.csv', line 22: 1 field, and there are 2 columns"):
+        fw.read_csv(path).to_message()
+    pipe = fw.read_csv(path, on_error="quarantine")
+    with pytest.warns(QuarantineWarning):
+        assert len(pipe.to_message()) == 25
+    assert pipe.quarantined()["row"].tolist() == [20]

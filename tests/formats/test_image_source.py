@@ -314,3 +314,10 @@ def test_process_workers_decode_after_a_fork(folder):
 
 def same(rows):
     return rows
+
+
+def test_no_folder_is_an_error_at_once(tmp_path):
+    with pytest.raises(
+        FileNotFoundError, match=r"read_images: there is no folder or file '.*nowhere'; mend the path\."
+    ):
+        fw.read_images(tmp_path / "nowhere")

@@ -630,14 +630,14 @@ class TestScan:
         assert threading.active_count() == len(threading.enumerate())
         assert not [thread for thread in threading.enumerate() if thread.name == "fireworks-read-ahead"]
 
-    def test_no_more_is_ready_than_a_quarter_of_the_budget(self, tmp_path):
+    def test_no_more_is_ready_than_a_third_of_the_budget(self, tmp_path):
         rows = fw.Message({"x": torch.arange(40_000), "word": ["a word"] * 40_000})
         rows.to_parquet(tmp_path / "0.parquet", row_group_size=1000)
         source, budget = read_parquet(tmp_path), Budget(800_000)
         for piece in source.scan(range(40_000), budget):
-            assert budget.used_bytes <= 200_000
+            assert budget.used_bytes <= 800_000 / 3
             assert len(piece) <= 1000
-        assert 0 < budget.peak_bytes <= 200_000
+        assert 0 < budget.peak_bytes <= 800_000 / 3
         assert budget.used_bytes == 0
 
     def test_a_large_row_group_is_never_whole_in_memory(self, tmp_path, monkeypatch):
@@ -646,7 +646,7 @@ class TestScan:
         monkeypatch.setattr(GroupReader, "whole", lambda *given, **more: pytest.fail("reads all of it"))
         source, budget = read_parquet(tmp_path), Budget(400_000)
         assert fw.concat(source.scan(range(50_000), budget)) == rows
-        assert budget.peak_bytes < 110_000
+        assert budget.peak_bytes < 150_000  # a third of the budget, and a piece
         assert fw.concat(source.scan(range(777, 33_333), budget)) == rows[777:33_333]
 
     def test_it_ends_with_its_consumer(self, folder, monkeypatch):

@@ -9,7 +9,13 @@ import torch
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
 import fireworks as fw
-from fireworks.errors import ColumnTypeError, NoRandomAccessError, QuarantineWarning, SchemaMismatchError
+from fireworks.errors import (
+    ColumnTypeError,
+    FireworksError,
+    NoRandomAccessError,
+    QuarantineWarning,
+    SchemaMismatchError,
+)
 from fireworks.formats.items import Items
 from pipelines import counting, numbers
 
@@ -348,3 +354,21 @@ class TestStreams:
     def test_an_item_that_is_no_row_is_an_error(self):
         with pytest.raises(TypeError, match=r"source: each item must be a mapping .* got 0 of type int"):
             list(fw.source(lambda: range(3)))
+
+
+class TestTypesOfAStream:
+    """They are those of the first rows, wherever rows are cut."""
+
+    def test_later_rows_are_brought_to_them(self):
+        stream = fw.source(lambda: ({"x": 0.5 if n < 1 else n} for n in range(3000)))
+        kinds = {str(batch.schema) for batch in stream.batch(100)}
+        assert len(kinds) == 1
+        assert [x for batch in stream.batch(700) for x in batch["x"].tolist()][-1] == 2999.0
+
+    @pytest.mark.parametrize("value", [None, 2.5, "text"])
+    def test_what_does_not_fit_is_an_error_that_says_so(self, value):
+        stream = fw.source(lambda: ({"n": n if n != 1500 else value} for n in range(4000)))
+        for size in (100, 128):
+            with pytest.raises(FireworksError) as caught:
+                list(stream.batch(size))
+            assert any("has the types of its first rows; rows 1024 to 2047" in note for note in caught.value.__notes__)

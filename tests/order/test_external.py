@@ -291,3 +291,12 @@ def test_a_file_that_changes_between_epochs_is_found_out(on_disk):
     file.changed = True
     with pytest.raises(fw.errors.FileChangedError):
         list(pipe)
+
+
+def test_rows_in_memory_go_when_a_smaller_budget_comes(reads_everything, tmp_path):
+    pipe = File(message(300)).shuffle(seed=0)
+    list(pipe)
+    expected = list(fw.source(message(300)).shuffle(seed=0).at_epoch(0))
+    with fw.scratch_folder(tmp_path), limit(2_000), fw.memory_budget("1MB"):
+        assert list(pipe.at_epoch(0)) == expected
+        assert list(tmp_path.iterdir())

@@ -126,3 +126,14 @@ def test_a_kill_leaves_nothing_that_the_next_start_does_not_remove(kills, tmp_pa
         pipe = File(message(100)).shuffle(seed=0)
         list(pipe)
         assert len(list(scratch.iterdir())) == 1, "that of the living"
+
+
+@pytest.mark.parametrize("room", [1_300_000, 1_700_000, 2_500_000])
+def test_a_disk_that_has_room_for_one_epoch_has_it_for_all(room, tmp_path):
+    file, expected = File(message(ROWS // 2)), fw.source(message(ROWS // 2)).shuffle(seed=0).batch(500)
+    with small_disk(tmp_path, room), fw.scratch_folder(tmp_path):
+        pipe = file.shuffle(seed=0).batch(500)
+        for _ in range(4):
+            assert list(pipe) == list(expected)
+        del pipe
+        gc.collect()

@@ -98,3 +98,8 @@ class TestRefusals:
     def test_a_split_behind_it(self):
         with pytest.raises(ValueError, match=r"split: the order of its input changes .* Split first"):
             unbalanced().oversample("label", seed=0).split(0.5, 0.5, seed=0)
+
+
+def test_no_rows_are_an_error():
+    with pytest.raises(ValueError, match=r"oversample: its input has no rows \(Memory"):
+        fw.source({"label": [1, 2]}).filter("label > 5").oversample("label", seed=0)

@@ -285,7 +285,7 @@ class TestRefusals:
             assert len(by_column.to_message()) == len(by_list.to_message()) == 5
 
 
-@pytest.mark.parametrize("budget", ["256MB", "7MB"])
+@pytest.mark.parametrize("budget", ["256MB", "11MB"])
 @pytest.mark.parametrize(
     "make",
     [

@@ -146,9 +146,11 @@ class TestWhatAShuffleNeeds:
     def test_a_seed_of_numpy_is_a_seed(self):
         assert numbers(table().shuffle(seed=np.int64(3))) == numbers(table().shuffle(seed=3))
 
-    def test_random_access(self):
-        with pytest.raises(NoRandomAccessError, match=r"shuffle needs random access, and Iterable.* is a str"):
-            counting().shuffle(seed=0)
+    def test_batches_with_random_access(self):
+        with pytest.raises(
+            NoRandomAccessError, match=r"shuffle of batches needs random access, and Iterable.* is a str"
+        ):
+            counting().batch(2).shuffle(seed=0)
 
     def test_an_input(self):
         with pytest.raises(TypeError, match=r"Shuffle has no input; pass it a pipe"):

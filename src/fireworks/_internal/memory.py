@@ -22,6 +22,6 @@ def give_back() -> None:
 def _trim() -> Callable[[int], object]:
     """Return glibc's ``malloc_trim``, or, where the C library is another one, what does nothing."""
     try:
-        return ctypes.CDLL(None).malloc_trim  # type: ignore[no-any-return]
+        return ctypes.CDLL(None).malloc_trim
     except (AttributeError, OSError):
         return lambda padding: padding

@@ -140,7 +140,7 @@ class ShareIterator:
         """Return where this share stands, and over what: numbers and text."""
         return {
             "version": _VERSION,
-            "pipe": self._pipe.stages(),
+            "pipe": self._pipe.identity(),
             "epoch": self._epoch,
             "worker": self._worker,
             "workers": self._workers,

@@ -97,7 +97,7 @@ class PipeIterator:
         """Return where this pass stands, and over what."""
         return {
             "version": _VERSION,
-            "pipe": self._pipe.stages(),
+            "pipe": self._pipe.identity(),
             "epoch": self.epoch,
             "cursor": self.place(),
         }
@@ -130,9 +130,15 @@ class PipeIterator:
 
 def require_same_stages(saved: list[str], pipe: Pipe, *, who: str) -> None:
     """Raise `StateError` if a state was saved over another pipe; the first stage that differs is named."""
-    ours = pipe.stages()
+    ours = pipe.identity()
     if saved == ours:
         return
+    if len(saved) == len(ours) and saved[: len(pipe.stages())] == pipe.stages():
+        which = next(one for one, other in zip(ours, saved, strict=True) if one != other)
+        name = which.removeprefix("data of ").rpartition(": ")[0]
+        raise StateError(
+            f"{who}: the state is of other data: {name} is not as it was. Bring back the data, or begin anew."
+        )
     differs = next((n for n, (a, b) in enumerate(zip(saved, ours, strict=False)) if a != b), None)
     what = (
         f"{len(saved)} stages were saved, there are {len(ours)}"

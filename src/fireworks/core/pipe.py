@@ -454,6 +454,15 @@ class Pipe(Fluent, ABC):
             return object.__getattribute__(self, name)
         return MISSING
 
+    def identity(self) -> list[str]:
+        """Return what a state has to fit: the stages, and the data of all sources upstream, as text."""
+        from fireworks.core.model import upstream_pipes
+        from fireworks.core.source import Source
+
+        sources = [pipe for pipe in upstream_pipes(self) if isinstance(pipe, Source)]
+        marks = [(source.describe(), source.signature()) for source in sources]
+        return self.stages() + [f"data of {text}: {mark}" for text, mark in marks if mark is not None]
+
     def stages(self) -> list[str]:
         """Return what stands from the source to here, as text, one entry per stage."""
         return [pipe.describe() for pipe in reversed(list(chain(self)))]

@@ -127,6 +127,13 @@ class Source(Pipe):
         """Return about how much memory all rows would take."""
         return self.count() * self.schema.row_bytes
 
+    def signature(self) -> str | None:
+        """Return a short text that is most likely another one where the data is, cheap enough for each pass; None for none.
+
+        States hold it, so that a pass does not go on over other data in silence. `fingerprint` looks at all of the data.
+        """
+        return None
+
     def require_unchanged(self) -> None:
         """Raise where what the rows come from has changed since the source was made.
 

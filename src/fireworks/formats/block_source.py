@@ -329,8 +329,11 @@ class BlockSource(Source):
 
     def require_unchanged(self) -> None:
         """Raise `FileChangedError` where a file is not the one that it was."""
-        for number in range(len(self.files)):
-            self.files.require_unchanged(number)
+        self.files.require_all_unchanged()
+
+    def signature(self) -> str | None:
+        """Return a short hash of the files' sizes and of their first and last bytes."""
+        return self.files.signature
 
     def fingerprint(self) -> str:
         """Return a SHA-256 of the contents of the files in their order, and of how they are read."""

@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 
@@ -18,6 +19,7 @@ from fireworks.errors import FileChangedError, FileFormatError, FireworksError
 Stamp = tuple[Any, ...] | None
 
 _HASHED_AT_A_TIME = 2**22
+_SIGNED_BYTES = 4096
 _SIGNS = "*?["  # of a pattern
 _known_hashes: dict[tuple[str, Stamp], str] = {}
 _hashing = threading.Lock()
@@ -85,11 +87,24 @@ class Files:
             fixed = next(number for number, part in enumerate(parts) if any(sign in part for sign in _SIGNS))
             root, pattern = Path(*parts[:fixed]), "/".join(parts[fixed:])
             pattern += "/*" if pattern.endswith("**") else ""
+            self._require_readable(root, pattern)
             inside = [(file, file.relative_to(root).as_posix()) for file in root.glob(pattern) if file.is_file()]
             some = [(str(file), name) for file, name in inside if not _is_hidden(name, pattern)]
             yield from self._some(some, f"no file fits the pattern {str(path)!r}")
         else:
             yield str(path), path.name
+
+    def _require_readable(self, root: Path, pattern: str) -> None:
+        """Raise where a folder that fits the beginning of a pattern can't be looked into: `glob` would leave it out."""
+        parts = pattern.split("/")
+        for end in range(len(parts)):
+            folders = [root] if not end else root.glob("/".join(parts[:end]))
+            for folder in folders:
+                if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
+                    raise PermissionError(
+                        errno.EACCES,
+                        f"{self.where}: the folder {str(folder)!r} can't be read: {os.strerror(errno.EACCES)}",
+                    )
 
     def _all_in(self, folder: Path) -> Iterator[Path]:
         """Yield the files in a folder and in those below it, links followed; none is left out because it can't be read."""
@@ -229,6 +244,23 @@ class Files:
             for key in ("size", "mtime", "ETag", "etag", "created", "LastModified")
             if key in facts
         )
+
+    @cached_property
+    def signature(self) -> str:
+        """A short hash of the sizes of the files, and of their first and last bytes."""
+        hashed = hashlib.sha256()
+        for number in range(len(self)):
+            with self.open(number, kind="") as file:
+                beginning = file.read(_SIGNED_BYTES)
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(size - _SIGNED_BYTES, 0))
+                hashed.update(repr((size, beginning, file.read(_SIGNED_BYTES))).encode())
+        return hashed.hexdigest()[:16]
+
+    def require_all_unchanged(self) -> None:
+        """Raise `FileChangedError` where a file is another one than when the source was made."""
+        for number in range(len(self)):
+            self.require_unchanged(number)
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of the contents of all files in their order, in hexadecimal digits.

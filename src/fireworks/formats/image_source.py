@@ -117,6 +117,9 @@ class ImageSource(Source):
         self.on_error, self.random_access = on_error, on_error == "raise"
         pillow()
         self._files = Files(path, where=_WHERE, suffixes=_SUFFIXES)
+        for number, name in enumerate(self._files.names):
+            if self._files.is_local(number) and not Path(name).exists():
+                raise FileNotFoundError(f"{_WHERE}: there is no folder or file {name!r}; mend the path.")
         self._columns: tuple[str, ...] = ("image", "path") if label is None else ("image", "label", "path")
         if label is not None:
             self._codes, self._classes = _classes(path, self._files)

@@ -147,7 +147,8 @@ def _of_hugging_face(data: Any, columns: str | Sequence[str] | None, on_error: s
         return None  # with a format of its own its items say what they are
     from fireworks.formats.hugging_face import HuggingFaceSource
 
-    return HuggingFaceSource(data)
+    found = HuggingFaceSource(data)
+    return found if columns is None else found.select(*([columns] if isinstance(columns, str) else columns))
 
 
 @final

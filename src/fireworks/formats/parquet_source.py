@@ -351,8 +351,11 @@ class ParquetSource(Source):
 
     def require_unchanged(self) -> None:
         """Raise `FileChangedError` where a file is not the one that it was."""
-        for number in range(len(self._files)):
-            self._files.require_unchanged(number)
+        self._files.require_all_unchanged()
+
+    def signature(self) -> str | None:
+        """Return a short hash of the files' sizes and of their first and last bytes."""
+        return self._files.signature
 
     def least_bytes(self) -> int:
         """Return what it takes to decode the largest row group piece by piece, beside a piece that lies ready."""
@@ -410,7 +413,9 @@ class ParquetSource(Source):
 
     def _read_ahead(self, parts: list[_Part], budget: Budget, make: _Make[_Item_co]) -> Generator[tuple[int, _Item_co]]:
         """Yield what is made of parts of row groups, each item with the number of its first row, in order."""
-        limit = _AHEAD_BYTES if budget.max_bytes is None else max(1, min(_AHEAD_BYTES, budget.max_bytes // _AHEAD_SHARE))
+        limit = (
+            _AHEAD_BYTES if budget.max_bytes is None else max(1, min(_AHEAD_BYTES, budget.max_bytes // _AHEAD_SHARE))
+        )
         if len(parts) == 1 and self._fits(parts[0].group, limit):
             yield from make(parts[0], limit)
             return

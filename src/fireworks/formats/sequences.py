@@ -8,6 +8,7 @@ from typing import Any, final
 
 from fireworks.core.chunk import Span, as_positions
 from fireworks.core.source import BadRows, Source
+from fireworks.errors import FireworksError
 from fireworks.formats.items import Items, shown
 from fireworks.message import Message, Schema
 
@@ -200,6 +201,7 @@ class IterableSource(Source):
         """Pass messages on, gather single rows into messages of some length, and name what is neither."""
         rows: list[Any] = []
         first: Mapping[str, Any] | None = None
+        typed = _Typed()
         for item in items:
             reason = None
             if not isinstance(item, Message):
@@ -212,14 +214,14 @@ class IterableSource(Source):
                     if len(rows) < _ROWS_AT_A_TIME:
                         continue
             if rows:
-                yield self._rows.message(rows)
+                yield typed.as_first(self._rows.message(rows))
                 rows = []
             if reason is not None:
                 yield BadRows(shown(item), reason)
             elif isinstance(item, Message):
                 yield item
         if rows:
-            yield self._rows.message(rows)
+            yield typed.as_first(self._rows.message(rows))
 
     def _row_or_none(self, item: Any) -> Any:
         try:
@@ -240,3 +242,31 @@ class IterableSource(Source):
 
     def __getstate__(self) -> dict[str, Any]:
         return super().__getstate__() | {"_last_begun": None}
+
+
+class _Typed:
+    """Brings rows of a stream to the types of its first ones: where rows are cut must not decide what they are."""
+
+    def __init__(self) -> None:
+        self._schema: Schema | None = None
+        self._num_rows = 0
+
+    def as_first(self, message: Message) -> Message:
+        """Return rows with the types of the first.
+
+        Raises:
+            FireworksError: a value does not fit; the error says which.
+        """
+        first, self._num_rows = self._num_rows, self._num_rows + len(message)
+        if self._schema is None:
+            self._schema = message.schema
+        if message.schema == self._schema:
+            return message
+        try:
+            return Message(message, schema=self._schema)
+        except FireworksError as error:
+            error.add_note(
+                f"A stream has the types of its first rows; rows {first} to {first + len(message) - 1} of this one have others. "
+                "Give the first ones a value of the wider type, or yield messages: fw.Message(…, schema=…)."
+            )
+            raise

@@ -126,8 +126,11 @@ class StoredSource(Source):
     def require_unchanged(self) -> None:
         """Raise `FileChangedError` where a file is another one than when the source was made."""
         for files in self._files:
-            for number in range(len(files)):
-                files.require_unchanged(number)
+            files.require_all_unchanged()
+
+    def signature(self) -> str | None:
+        """Return a short hash of the files' sizes and of their first and last bytes."""
+        return " ".join(files.signature for files in self._files)
 
     def estimated_bytes(self) -> int:
         """Return how many bytes the columns take in the files."""

@@ -161,22 +161,33 @@ class External:
             is_needed = prepared.source in self._users
             if not is_needed:  # what is read of its piles is written over
                 self._epochs.pop(prepared.source, None)
-            return prepared.finish(consume=not is_needed)
+            try:
+                return prepared.finish(consume=not is_needed)
+            except DiskSpaceError:
+                if self._users:
+                    raise
+                self._epochs.clear()  # without them there is room, and the rows are read again
+                self._let_go()
         count = self._before.num_items()
         scatter = order.scatter(count, run.epoch)
         per_row = self._before.base.estimated_bytes() / max(self._before.base.num_items(), 1) + _EXTRA_BYTES
         num_bytes = int(per_row * order.num_items_out(count))
-        layout = self._layout(num_bytes, run, in_order=True)
+        layout = self._layout(num_bytes, run, in_order=True, held_bytes=scatter.held_bytes)
         scratch, arena = self._room(order)
         scratch.require_space(num_bytes - arena.num_free_bytes)
-        return pile_up(_keyed(self._before.pieces(range(count), run), scatter), layout, arena)
+        run.budget.take(scatter.held_bytes)
+        try:
+            return pile_up(_keyed(self._before.pieces(range(count), run), scatter), layout, arena)
+        finally:
+            run.budget.give(scatter.held_bytes)
 
-    def _layout(self, num_bytes: int, run: Run, *, in_order: bool) -> Layout:
+    def _layout(self, num_bytes: int, run: Run, *, in_order: bool, held_bytes: int = 0) -> Layout:
         base = self._before.base
         # Of a bare source the place of a row is its number.
         has_places = self._steady and not (isinstance(base, SourceBase) and not self._before.orders)
         num_rows = base.num_items() if isinstance(base, SourceBase) else None
         limit = limit_of(run.budget)
+        limit = max(limit - held_bytes, limit // 4)
         return Layout.fitting(num_bytes, limit, has_places=has_places, num_rows=num_rows, in_order=in_order)
 
     def _room(self, order: Order) -> tuple[Scratch, Arena]:

@@ -43,6 +43,9 @@ def in_order(flow: Flow, span: Span, run: Run, unit: int) -> Iterator[Chunk] | N
         is_long = isinstance(span, range) and len(span) > read_rows(flow.base.row_bytes)
         return _in_a_row(flow.base, flow._locate(span, run.epoch), run) if is_long else None
     loaded = _loaded(flow.base)
+    if loaded is not None and loaded.num_bytes > limit_of(run.budget) and run.budget.max_bytes is not None:
+        loaded = None  # read under another budget
+        del flow.base.__dict__["_loaded"]
     if loaded is not None:
         return loaded.pieces(flow, span, run, unit)
     external = _known(flow, scattering[-1])
@@ -117,6 +120,7 @@ class Loaded:
 
     def __init__(self, chunk: Chunk) -> None:
         self._chunk = chunk
+        self.num_bytes = chunk.message.num_bytes
 
     def pieces(self, flow: Flow, span: Span, run: Run, unit: int) -> Iterator[Chunk]:
         """Yield the items at positions behind the orders of a flow, some thousand at a time."""
@@ -152,7 +156,7 @@ def _load(base: Base, run: Run) -> Loaded | None:
         return None
     loaded = base.__dict__["_loaded"] = Loaded(join(chunks))
     run.budget.take(num_bytes)
-    weakref.finalize(base, Budget.give, run.budget, num_bytes)
+    weakref.finalize(loaded, Budget.give, run.budget, num_bytes)
     return loaded
 
 

@@ -52,6 +52,10 @@ class Oversample(Drawn):
         super().__init__(input, seed, name)
         require_same_rows(self.upstream, "its classes", who=_WHO)
         self.column = require_rows(self.upstream, "column", column, who=_WHO)
+        if not len(self.upstream):
+            raise ValueError(
+                f"{_WHO}: its input has no rows ({self.upstream!r}); insert some, or loosen the filter before it."
+            )
         self._classes(len(self.upstream))
 
     def _classes(self, num_items: int) -> Classes:

@@ -21,8 +21,9 @@ from fireworks.message.sample import _log, _smallest, _with_replacement
 from fireworks.order.column import require_rows, weights
 from fireworks.order.keys import Keys, keys, permutation
 from fireworks.order.orders import Orders
+from fireworks.order.scatter import PlaceScatter
 
-_POSITION_BYTES = 16  # of this epoch and of the next
+_POSITION_BYTES = 64  # of each position, while they are drawn and sorted by place
 
 _Floats: TypeAlias = "np.ndarray[Any, np.dtype[np.float64]]"
 
@@ -59,6 +60,10 @@ class Drawn(OrderStage):
     @property
     def order_varies(self) -> bool:
         return True
+
+    def scatter(self, num_items: int, epoch: int) -> PlaceScatter:
+        """Return the draw as places, which nobody keeps: rows in files are read for the whole epoch at once."""
+        return PlaceScatter(self.drawn(epoch, num_items))
 
     def least_bytes(self) -> int:
         """Return the bytes of a pile as for a shuffle, and of the positions; 0 where the rows are in memory."""

@@ -25,6 +25,9 @@ class Scatter(ABC):
     order of any number of rows can be made in piles: rows whose keys begin with the same bits make a pile.
     """
 
+    held_bytes: int = 0
+    """What it takes in memory for as long as it lives."""
+
     @abstractmethod
     def of(self, start: int, stop: int) -> tuple[Positions | None, Keys]:
         """Return the keys of the rows at places ``start`` to before ``stop``.
@@ -76,6 +79,7 @@ class PlaceScatter(Scatter):
     def __init__(self, places: Positions) -> None:
         self._by_place = np.argsort(places, kind="stable")
         self._places = places[self._by_place]
+        self.held_bytes = self._by_place.nbytes + self._places.nbytes
         self._shift = np.uint64(64 - max(1, (len(places) - 1).bit_length()))
 
     def of(self, start: int, stop: int) -> tuple[Positions, Keys]:

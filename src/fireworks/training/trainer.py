@@ -321,7 +321,7 @@ class Trainer:
             models = [model.state_dict() for model in models_upstream(self.model)]
         return {
             "version": _VERSION,
-            "pipe": self.batches.stages(),
+            "pipe": self.batches.identity(),
             "epoch": self.epoch,
             "iteration": self.iteration,
             "history": [dict(values) for values in self.history],
