@@ -43,7 +43,6 @@ class TestBlocks:
             pieces = [bytes(rng.integers(0, 256, int(size), dtype=np.uint8)) for size in rng.integers(0, 20, 4)]
             files.append(number, views(*pieces), sum(map(len, pieces)))
             expected[number] += b"".join(pieces)
-        files.seal()
         assert files.sizes == [*map(len, expected)]
         assert files.num_bytes == sum(files.sizes)
         for number, whole in enumerate(expected):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from fireworks.spill.arena import Arena, ArenaFiles
 from fireworks.spill.layout import Directory, PileRows, Scatter, Segment, Warm, bytes_of
-from fireworks.spill.pile_files import PileFiles
 
 
 def fresh(key, shape, dtype):
@@ -14,7 +14,7 @@ def fresh(key, shape, dtype):
 @pytest.fixture
 def rows(tmp_path):
     """Three writes of one pile of three planes: numbers that grow wider, numbers that the second one lacks, bytes."""
-    files, warm, segments = PileFiles(tmp_path, 1, "shuffle"), Warm(), []
+    files, warm, segments = ArenaFiles(Arena(tmp_path, "shuffle"), 1), Warm(), []
     for dtype, has_mask, text in [(np.int8, True, b"abc"), (np.int16, False, b""), (np.int32, True, b"de")]:
         scatter = Scatter(np.zeros(4, np.uint8), 1, warm)
         numbers = scatter.numbers("a", [np.array([1, -2, 3, np.iinfo(dtype).max], dtype)])
@@ -25,7 +25,6 @@ def rows(tmp_path):
         offsets = np.array(files.sizes)
         segments.append(Segment(scatter.counts, offsets, [p.form for p in planes], [p.width for p in planes], lengths))
         files.append(0, [p.data for p in planes], sum(len(p.data) for p in planes))
-    files.seal()
 
     def some(segments_to_read=None):
         with files.reading(0) as descriptor:

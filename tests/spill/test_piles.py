@@ -166,6 +166,12 @@ class TestMemory:
                 same(*result.result(), message.take(rows[by_key]), keys[rows][by_key])
 
 
+def files_open_in(folder):
+    """The files below a folder that this process holds open, with a name or without."""
+    links = [str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    return [link for link in links if link.startswith(str(folder))]
+
+
 class TestDamage:
     @pytest.fixture
     def found(self, tmp_path):
@@ -175,47 +181,16 @@ class TestDamage:
         with found:
             yield found
 
-    @pytest.fixture
-    def file(self, found, tmp_path):
-        return next(tmp_path.glob("piles-*/00001"))
-
-    def test_a_file_that_was_cut_short(self, found, file):
-        os.truncate(file, file.stat().st_size - 1)
+    def test_a_file_that_is_cut(self, found):
+        os.ftruncate(found._files._arena.descriptor, 20)  # it has no name, so nobody else can
         with pytest.raises(
-            FileFormatError, match=r"00001' has \d[\d,]* bytes instead of \d[\d,]*; somebody else writes there"
-        ):
-            found.read(1)
-        assert len(found.read(0)[0]) == 250
-
-    def test_a_file_that_was_written_to(self, found, file):
-        with file.open("r+b") as other:
-            other.write(b"\1")
-        with pytest.raises(
-            FileFormatError, match=r"^shuffle: the scratch file .*00001' was changed since it was written"
+            FileFormatError, match=r"^shuffle: a scratch file in '.*' ends too early; the disk may be damaged\."
         ):
             found.read(1, order_by_key)
 
-    def test_a_file_that_is_cut_while_it_is_read(self, found, file):
-        def order(extras):
-            os.truncate(file, 20)
-            return np.argsort(extras["key"])
-
-        with pytest.raises(FileFormatError, match=r"00001' (ends after|has 20 bytes)"):
-            found.read(1, order)
-
-    def test_a_file_that_is_changed_while_it_is_read(self, found, file):
-        def order(extras):
-            with file.open("r+b") as other:
-                other.write(b"\1")
-            return np.argsort(extras["key"])
-
-        with pytest.raises(FileFormatError, match="00001' was changed since it was written"):
-            found.read(1, order)
-
-    def test_a_pile_that_was_discarded(self, found, file):
+    def test_a_pile_that_was_discarded(self, found):
         size = found.num_bytes
         found.discard(1)
-        assert not file.exists()
         assert found.num_bytes == size - found.bytes_of(1)
         with pytest.raises(ValueError, match=r"^Piles: pile 1 was discarded\.$"):
             found.read(1)
@@ -266,7 +241,8 @@ class TestEnd:
         with writer_of(tmp_path, table(), write_bytes=1) as writer:
             writer.write(table(), np.zeros(1000, np.uint8))
             assert writer.num_bytes > 1000
-            assert list(tmp_path.iterdir())
+            assert files_open_in(tmp_path)
+        assert not files_open_in(tmp_path)
         assert not list(tmp_path.iterdir())
         with pytest.raises(ValueError, match=r"^PileWriter: it is finished or closed; make another one\.$"):
             writer.write(table(), np.zeros(1000, np.uint8))
@@ -285,9 +261,10 @@ class TestEnd:
         writer = writer_of(tmp_path, table(), write_bytes=1)
         writer.write(table(), np.zeros(1000, np.uint8))
         found = writer.finish() if is_finished else None
-        assert list(tmp_path.iterdir())
+        assert files_open_in(tmp_path)
         del writer, found
         gc.collect()
+        assert not files_open_in(tmp_path)
         assert not list(tmp_path.iterdir())
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 from fireworks._internal.checks import check_count
 from fireworks.errors import SchemaMismatchError
 from fireworks.formats.arrow_ipc import table_for
-from fireworks.formats.sink import regrouped, write_shards
+from fireworks.formats.sink import fitting, regrouped, rows_at_once, write_shards
 from fireworks.message import Message
 from fireworks.message.interchange.arrow_columns import one_array
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 _WHERE = "to_feather"
 _BATCH_ROWS = 2**16
 _BATCH_BYTES = 2**24
-_LOOKED_AT = 1024
 
 
 def to_feather(
@@ -84,7 +83,7 @@ def to_feather(
 
 def _write(messages: Iterator[Message], file: BinaryIO, *, compression: str | None, batch_rows: int | None) -> None:
     first = next(messages)
-    groups = regrouped(chain([first], messages), batch_rows or _rows_of_batch(first))
+    groups = regrouped(chain([first], messages), batch_rows or rows_at_once(first, _BATCH_ROWS, _BATCH_BYTES))
     schema: Any = None
     writer: Any = None
     row = 0
@@ -94,7 +93,7 @@ def _write(messages: Iterator[Message], file: BinaryIO, *, compression: str | No
             if writer is None:
                 schema = table.schema
                 writer = pa.ipc.new_file(file, schema, options=pa.ipc.IpcWriteOptions(compression=compression))
-            arrays = [one_array(column) for column in _fitting(table, schema, row).columns]
+            arrays = [one_array(column) for column in fitting(table, schema, row, where=_WHERE).columns]
             try:
                 writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
             except pa.ArrowInvalid as error:
@@ -106,26 +105,3 @@ def _write(messages: Iterator[Message], file: BinaryIO, *, compression: str | No
     finally:
         if writer is not None:
             writer.close()
-
-
-def _rows_of_batch(message: Message) -> int:
-    """Return how many rows go into one record batch, from the first rows alone: never from how they happen to come."""
-    looked_at = message[:_LOOKED_AT]
-    row_bytes = -(-looked_at.num_bytes // max(1, len(looked_at)))
-    return max(1, min(_BATCH_ROWS, _BATCH_BYTES // max(1, row_bytes)))
-
-
-def _fitting(table: Any, schema: Any, row: int) -> Any:
-    """Return a table with the types of the first record batch, where it holds nothing else than nulls."""
-    for position, (field, found) in enumerate(zip(schema, table.schema, strict=True)):
-        if found.equals(field, check_metadata=True):
-            continue
-        if pa.types.is_null(found.type):
-            table = table.set_column(position, field, table.column(position).cast(field.type))
-            continue
-        differs = f"{field.type}, and {found.type}" if found.type != field.type else f"{found.type} with another note"
-        raise SchemaMismatchError(
-            f"{_WHERE}: column {field.name!r} is {differs} from row {row} of the file on; give it one type, by pipe.cast or in "
-            "the function that makes it."
-        )
-    return table

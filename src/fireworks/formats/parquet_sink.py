@@ -12,10 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fireworks._internal.checks import check_count
-from fireworks.errors import SchemaMismatchError
 from fireworks.formats.arrow_ipc import table_for
 from fireworks.formats.parquet import blamed
-from fireworks.formats.sink import regrouped, write_shards
+from fireworks.formats.sink import LOOKED_AT, fitting, regrouped, rows_at_once, write_shards
 from fireworks.message import Message
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 _WHERE = "to_parquet"
 _GROUP_ROWS = 2**17
 _GROUP_BYTES = 2**25
-_LOOKED_AT = 1024
 
 
 def to_parquet(
@@ -82,13 +80,13 @@ def to_parquet(
         shard_rows=shard_rows,
         shard_bytes=shard_bytes,
         progress=progress,
-        piece_rows=min(_LOOKED_AT, row_group_rows or _LOOKED_AT),
+        piece_rows=min(LOOKED_AT, row_group_rows or LOOKED_AT),
     )
 
 
 def _write(messages: Iterator[Message], file: BinaryIO, *, group_rows: int | None, compression: str | None) -> None:
     first = next(messages)
-    groups = regrouped(chain([first], messages), group_rows or _rows_of_group(first))
+    groups = regrouped(chain([first], messages), group_rows or rows_at_once(first, _GROUP_ROWS, _GROUP_BYTES))
     first = next(groups)
     table = table_for(first, portable=True, where=_WHERE)
     schema = table.schema
@@ -99,35 +97,8 @@ def _write(messages: Iterator[Message], file: BinaryIO, *, group_rows: int | Non
             done = table.num_rows
             for message in groups:
                 del table  # before the next one is made
-                table = _fitting(table_for(message, portable=True, where=_WHERE), schema, done)
+                table = fitting(table_for(message, portable=True, where=_WHERE), schema, done, where=_WHERE)
                 writer.write_table(table, row_group_size=table.num_rows)
                 done += table.num_rows
     except pa.ArrowException as error:
         raise blamed(table, error, where=_WHERE) from error
-
-
-def _rows_of_group(message: Message) -> int:
-    """Return how many rows go into one row group, from the first rows alone: never from how they happen to come."""
-    looked_at = message[:_LOOKED_AT]
-    row_bytes = -(-looked_at.num_bytes // max(1, len(looked_at)))
-    return max(1, min(_GROUP_ROWS, _GROUP_BYTES // max(1, row_bytes)))
-
-
-def _fitting(table: Any, schema: Any, row: int) -> Any:
-    """Return a table with the types that the first row group of the file has, where it holds nothing else than nulls.
-
-    Raises:
-        SchemaMismatchError: a column differs.
-    """
-    for position, (field, found) in enumerate(zip(schema, table.schema, strict=True)):
-        if found.equals(field, check_metadata=True):
-            continue
-        if pa.types.is_null(found.type):
-            table = table.set_column(position, field, table.column(position).cast(field.type))
-            continue
-        differs = f"{field.type}, and {found.type}" if found.type != field.type else f"{found.type} with another note"
-        raise SchemaMismatchError(
-            f"{_WHERE}: column {field.name!r} is {differs} from row {row} of the file on; give it one type, by "
-            "pipe.cast or in the function that makes it."
-        )
-    return table

@@ -8,7 +8,9 @@ import re
 from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+
+import pyarrow as pa
 
 from fireworks._internal.checks import check_count
 from fireworks._internal.files import as_path, whole_file
@@ -16,12 +18,14 @@ from fireworks.core.budget import check_bytes
 from fireworks.core.chunk import numbered, recut
 from fireworks.core.failures import fold
 from fireworks.core.run import Run
+from fireworks.errors import SchemaMismatchError
 from fireworks.formats.whole_folder import whole_folder
 from fireworks.message import Message
 
 if TYPE_CHECKING:
     from fireworks.core.pipe import Pipe
 
+LOOKED_AT = 1024  # so many rows say how large rows are
 Write: TypeAlias = "Callable[[Iterator[Message], BinaryIO], None]"
 """Writes the rows of some messages as one whole file. There is at least one message, which may be without rows, and all
 have the same columns. Each is asked for when the one before is written, and then the file is looked at for its length."""
@@ -37,7 +41,7 @@ def write_shards(
     shard_rows: int | None = None,
     shard_bytes: int | str | None = None,
     progress: bool = False,
-    piece_rows: int = 1024,
+    piece_rows: int = LOOKED_AT,
 ) -> list[Path]:
     r"""Write all rows of epoch 0 of a pipe, a few at a time, and return the paths of the files.
 
@@ -216,3 +220,36 @@ def regrouped(messages: Iterator[Message], num_rows: int) -> Iterator[Message]:
         return
     for chunk in recut((numbered(message) for message in chain([first], messages)), num_rows):
         yield chunk.message
+
+
+def rows_at_once(message: Message, most_rows: int, most_bytes: int) -> int:
+    """Return how many rows go into one piece of a file, from the first rows alone: never from how they happen to come."""
+    looked_at = message[:LOOKED_AT]
+    row_bytes = -(-looked_at.num_bytes // max(1, len(looked_at)))
+    return max(1, min(most_rows, most_bytes // max(1, row_bytes)))
+
+
+def fitting(table: Any, schema: Any, row: int, *, where: str) -> Any:
+    """Return a table of Arrow with the types of the first piece of its file, where it holds nothing else than nulls.
+
+    Args:
+        table: Rows.
+        schema: Of the first piece.
+        row: The number of the first row in the file, for the error.
+        where: Who writes, for the error.
+
+    Raises:
+        SchemaMismatchError: a column differs.
+    """
+    for position, (field, found) in enumerate(zip(schema, table.schema, strict=True)):
+        if found.equals(field, check_metadata=True):
+            continue
+        if pa.types.is_null(found.type):
+            table = table.set_column(position, field, table.column(position).cast(field.type))
+            continue
+        differs = f"{field.type}, and {found.type}" if found.type != field.type else f"{found.type} with another note"
+        raise SchemaMismatchError(
+            f"{where}: column {field.name!r} is {differs} from row {row} of the file on; give it one type, by pipe.cast or in "
+            "the function that makes it."
+        )
+    return table

@@ -89,13 +89,14 @@ class ArenaFiles:
     Args:
         arena: Where they are.
         num_piles: How many.
+        owns: Whether the arena is for these piles alone, and goes with them.
     """
 
-    def __init__(self, arena: Arena, num_piles: int) -> None:
+    def __init__(self, arena: Arena, num_piles: int, *, owns: bool = False) -> None:
         self.user = arena.user
         self.sizes = [0] * num_piles
         self.num_bytes = 0
-        self._arena = arena
+        self._arena, self._owns = arena, owns
         self._blocks: list[list[int]] = [[] for _ in range(num_piles)]
         self._closed = False
         self._changed = threading.Condition()
@@ -125,14 +126,11 @@ class ArenaFiles:
                 raise
             raise DiskSpaceError(
                 f"{self.user}: no room is left in {str(self._arena.folder)!r} ({error.strerror}) after "
-                f"{size_text(self._arena.num_bytes)} of scratch; what was written is removed. Make room, or pass another "
+                f"{size_text(self.num_bytes)} of scratch; what was written is removed. Make room, or pass another "
                 "folder to fw.scratch_folder."
             ) from error
         self.sizes[number] += num_bytes
         self.num_bytes += num_bytes
-
-    def seal(self) -> None:
-        """Nothing is left to be done: nobody else can write into a file without a name."""
 
     @contextlib.contextmanager
     def reading(self, number: int) -> Iterator[int]:
@@ -197,6 +195,8 @@ class ArenaFiles:
             self._closed = True
         for number in range(len(self._blocks)):
             self.discard(number)
+        if self._owns:
+            self._arena.close()
 
     def _extents(self, number: int, offset: int, num_bytes: int) -> Iterator[tuple[int, int]]:
         """Yield where bytes of a pile lie in the file: the beginning and the length of each stretch."""

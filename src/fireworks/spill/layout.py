@@ -15,7 +15,6 @@ import numpy as np
 
 from fireworks.message.columns import Positions
 from fireworks.spill.arena import ArenaFiles
-from fireworks.spill.pile_files import PileFiles
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 Room: TypeAlias = "Callable[[Hashable, tuple[int, ...], Any], Array]"
@@ -196,7 +195,7 @@ class PileRows:
 
     def __init__(
         self,
-        files: PileFiles | ArenaFiles,
+        files: ArenaFiles,
         descriptor: int,
         number: int,
         directory: Directory,

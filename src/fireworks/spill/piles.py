@@ -20,7 +20,6 @@ from fireworks.message.columns import Positions
 from fireworks.spill.arena import Arena, ArenaFiles
 from fireworks.spill.codec import Codec, codec_of
 from fireworks.spill.layout import Array, Directory, PileRows, Plane, Scatter, Segment, Warm
-from fireworks.spill.pile_files import PileFiles
 
 _MOST_PILES = 2**16
 
@@ -43,7 +42,7 @@ class PileWriter:
     Args:
         no_rows: A message of no rows, with the columns and types of all that will be written.
         num_piles: How many piles, at most 65,536.
-        folder: Where a folder for the files is made.
+        folder: Where the rows go: an arena that others use too, or the folder for one of their own.
         extras: Types of further numbers that each row has besides its columns, by name.
         write_bytes: How many bytes are scattered at once.
         user: Who writes, for the errors.
@@ -93,9 +92,8 @@ class PileWriter:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="fireworks scratch") if aside else None
         self._writing: deque[Future[None]] = deque()
         self._finished = False
-        self._files: PileFiles | ArenaFiles = (
-            ArenaFiles(folder, self.num_piles) if isinstance(folder, Arena) else PileFiles(folder, self.num_piles, user)
-        )
+        arena = folder if isinstance(folder, Arena) else Arena(folder, user)
+        self._files = ArenaFiles(arena, self.num_piles, owns=arena is not folder)
 
     @property
     def num_bytes(self) -> int:
@@ -234,7 +232,6 @@ class PileWriter:
             self.close()
             raise
         self._end_writer()
-        self._files.seal()
         self._finished = True
         return Piles(self._files, self._segments, self._codecs, list(self._extras.items()), self.num_piles)
 
@@ -267,7 +264,7 @@ class Piles:
 
     def __init__(
         self,
-        files: PileFiles | ArenaFiles,
+        files: ArenaFiles,
         segments: Sequence[Segment],
         codecs: Mapping[str, Codec],
         extras: Sequence[tuple[str, Any]],
