@@ -90,7 +90,7 @@ class TestBlocks:
     def test_that_the_disk_has_lost(self, arena):
         files = ArenaFiles(arena, 1)
         files.append(0, views(b"a" * 20), 20)
-        os.ftruncate(arena.descriptor, 10)
+        os.ftruncate(arena.file.descriptor, 10)
         with pytest.raises(
             FileFormatError,
             match=r"^shuffle: a scratch file in '.*' ends too early; the disk may be damaged\. Start the pass again, with "

@@ -182,7 +182,7 @@ class TestDamage:
             yield found
 
     def test_a_file_that_is_cut(self, found):
-        os.ftruncate(found._files._arena.descriptor, 20)  # it has no name, so nobody else can
+        os.ftruncate(found._files._arena.file.descriptor, 20)  # it has no name, so nobody else can
         with pytest.raises(
             FileFormatError, match=r"^shuffle: a scratch file in '.*' ends too early; the disk may be damaged\."
         ):

@@ -1,4 +1,8 @@
-"""Piles as a stream of rows: the next ones are read in threads while one is handed out."""
+"""Piles as a stream of rows: the next ones are read in threads while one is handed out.
+
+An iterator that is dropped in the middle is closed by whoever collects garbage, in any thread and with any locks held; so
+nothing here waits for a thread to end.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Protocol, TypeVar
 
 import torch
 
+from fireworks._internal.background import Background
 from fireworks.core.budget import bytes_of
 from fireworks.core.chunk import Chunk
 from fireworks.core.run import Run
@@ -68,7 +73,7 @@ class Reader:
     def __init__(self, piled: Piled, run: Run, preparing: Preparing | None) -> None:
         self._piled, self._run = piled, run
         self._count = min(_MOST_READERS, torch.get_num_threads())
-        self._threads = ThreadPoolExecutor(self._count, thread_name_prefix="fireworks piles")
+        self._threads = Background(self._count, "fireworks piles")
         self._waiting: deque[tuple[int, Future[Chunk | None] | None]] = deque()
         self._lock = threading.Lock()
         self._to_read = 0
@@ -134,23 +139,21 @@ class Reader:
         self._held = num_bytes
 
     def close(self) -> None:
-        """Stop reading, and wait for the threads."""
+        """Stop reading; what the threads have in hand they finish, and drop."""
         self._is_closed.set()
         self._hold(0)
-        for _, future in self._waiting:
-            if future is not None:
-                future.cancel()
         self._waiting.clear()
-        self._threads.shutdown(wait=True, cancel_futures=True)
-        if self._aside is not None:
-            self._aside.join()
+        self._threads.close()
 
 
 def one_ahead(items: Iterator[_T]) -> Generator[_T]:
     """Yield what an iterator gives; a thread asks it for the next while one is worked on."""
-    with ThreadPoolExecutor(1, thread_name_prefix="fireworks piles") as thread:
+    thread = Background(1, "fireworks ahead")
+    try:
         waiting = thread.submit(next, items, None)
         while (item := waiting.result()) is not None:
             waiting = thread.submit(next, items, None)
             yield item
             del item
+    finally:
+        thread.close()

@@ -44,11 +44,11 @@ class Arena:
 
     def __init__(self, folder: Path, user: str, *, block_bytes: int = _BLOCK_BYTES) -> None:
         self.user, self.folder, self.block_bytes = user, folder, block_bytes
-        self.descriptor = _nameless(folder)
+        self._file: _File | None = _File(_nameless(folder))
         self._free: list[int] = []
         self._num_blocks = 0
         self._lock = threading.Lock()
-        self._close = weakref.finalize(self, _given_up, self.descriptor, os.getpid())
+        self._close = weakref.finalize(self, _given_up, self._file, os.getpid())
 
     @property
     def num_bytes(self) -> int:
@@ -78,9 +78,32 @@ class Arena:
         with self._lock:
             self._free.extend(reversed(blocks))
 
+    @property
+    def file(self) -> _File:
+        """The file; as long as somebody has it, its descriptor is this file's and no other's.
+
+        Raises:
+            ValueError: the arena is closed.
+        """
+        if self._file is None:
+            raise ValueError(f"{self.user}: the piles are closed.")
+        return self._file
+
     def close(self) -> None:
-        """Let go of the file. May be called again."""
+        """Give the disk back. May be called again; a thread that still reads or writes comes to its end in peace."""
+        self._file = None
         self._close()
+
+
+class _File:
+    """A descriptor that is closed when nobody has it any more."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    def __del__(self) -> None:
+        with contextlib.suppress(OSError):
+            os.close(self.descriptor)
 
 
 class ArenaFiles:
@@ -117,10 +140,11 @@ class ArenaFiles:
         while len(blocks) * self._arena.block_bytes < size + num_bytes:
             blocks.append(self._arena.take())
         left = [piece for piece in pieces if len(piece)]
+        file = self._arena.file
         try:
             for offset, length in self._extents(number, size, num_bytes):
                 now, left = _divided(left, length)
-                _write(self._arena.descriptor, now, offset, length)
+                _write(file.descriptor, now, offset, length)
         except OSError as error:
             if error.errno not in _FULL:
                 raise
@@ -140,7 +164,8 @@ class ArenaFiles:
                 raise ValueError(f"{self.user}: the piles are closed; pile {number} can't be read any more.")
             self._readers[number] += 1
         try:
-            yield self._arena.descriptor
+            file = self._arena.file
+            yield file.descriptor
         finally:
             with self._changed:
                 self._readers[number] -= 1
@@ -249,9 +274,9 @@ def _nameless(folder: Path) -> int:
     return descriptor
 
 
-def _given_up(descriptor: int, owner: int) -> None:
+def _given_up(file: _File, owner: int) -> None:
     if os.getpid() == owner:  # and not a child's copy
         with contextlib.suppress(OSError):
-            os.ftruncate(descriptor, 0)  # gives the room back even where a forked child holds the file too
-    with contextlib.suppress(OSError):
-        os.close(descriptor)
+            os.ftruncate(
+                file.descriptor, 0
+            )  # gives the room back even where a forked child, or a thread, has the file too

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from fireworks._internal.background import Background
 from fireworks._internal.checks import check_count
 from fireworks.core.buffers import Buffers
 from fireworks.errors import ColumnLengthError, SchemaMismatchError
@@ -89,7 +90,7 @@ class PileWriter:
         self._pending_bytes = 0
         self._warm = [Warm(), Warm()] if aside else [Warm()]
         self._turn = 0
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="fireworks scratch") if aside else None
+        self._writer = Background(1, "fireworks scratch") if aside else None
         self._writing: deque[Future[None]] = deque()
         self._finished = False
         arena = folder if isinstance(folder, Arena) else Arena(folder, user)
@@ -244,8 +245,11 @@ class PileWriter:
 
     def _end_writer(self) -> None:
         if self._writer is not None:
-            self._writer.shutdown(wait=True, cancel_futures=True)
-        self._writing.clear()
+            self._writer.close()
+        while self._writing:  # what is under way must not write into blocks that are another's by then
+            future = self._writing.popleft()
+            if not future.cancelled():
+                future.exception()
 
     def __enter__(self) -> Self:
         return self
