@@ -1,11 +1,15 @@
 """A file of rows, for the tests of what is read in order."""
 
+import contextlib
+
 import numpy as np
 import pandas as pd
+import pytest
 import torch
 
 import fireworks as fw
 from fireworks.formats.memory import MemorySource
+from fireworks.order import external, in_order, piled, shuffled_stream
 
 
 class File(fw.Source):
@@ -54,3 +58,13 @@ def message(num_rows, seed=0):
             "maybe": pd.array([None if n % 7 == 0 else n for n in range(num_rows)], dtype="Int32"),
         }
     )
+
+
+@contextlib.contextmanager
+def limit(num_bytes):
+    """So much memory may be used; less than a user may ask for, so that few rows make many piles."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (in_order, external, shuffled_stream):
+            patch.setattr(module, "limit_of", lambda budget: num_bytes)
+        patch.setattr(piled, "MAX_PILES_BITS", 6)  # more are shared out in rounds
+        yield patch

@@ -1,6 +1,5 @@
 """Rows that are brought into order on disk stand in the order in which a gather in memory brings them."""
 
-import contextlib
 import gc
 import itertools
 import json
@@ -12,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fireworks as fw
-from files_in_order import File, message
+from files_in_order import File, limit, message
 from fireworks.core.iterable_dataset import ShareIterator
 from fireworks.core.run import Run
 from fireworks.core.shared_epoch import SharedEpoch
-from fireworks.order import external, in_order, keys, piled, shuffled_stream
+from fireworks.order import in_order, keys, piled
 from order.uniformity import assert_every_order_is_equally_likely, assert_sorted_labels_are_mixed, sorted_rows
 from pipelines import add_noise, counting, double, is_odd, numbers, total
 
@@ -31,16 +30,6 @@ def reads_everything(monkeypatch):
 def on_disk(reads_everything, monkeypatch):
     """Nothing fits into memory."""
     monkeypatch.setattr(in_order, "_load", lambda base, run: None)
-
-
-@contextlib.contextmanager
-def limit(num_bytes):
-    """So much memory may be used; less than a user may ask for, so that few rows make many piles."""
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (in_order, external, shuffled_stream):
-            patch.setattr(module, "limit_of", lambda budget: num_bytes)
-        patch.setattr(piled, "MAX_PILES_BITS", 6)  # more are shared out in rounds
-        yield patch
 
 
 PIPES = {

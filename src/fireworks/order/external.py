@@ -150,7 +150,7 @@ class External:
 
     def _made(self, order: Order, run: Run) -> Piled:
         prepared, self._next = self._next, None
-        if prepared is not None and prepared.epoch != run.epoch:
+        if prepared is not None and (prepared.epoch != run.epoch or prepared.has_failed):
             prepared.close()
             prepared = None
         epoch = next(iter(self._epochs), None) if prepared is None else prepared.source
@@ -256,6 +256,7 @@ class Preparation:
         self.epoch, self.source = epoch, source
         self._made = made
         self._consumes = False
+        self._failure: BaseException | None = None
         self._steps = self._all_steps(piled, words)
         self._lock = threading.Lock()
 
@@ -280,7 +281,18 @@ class Preparation:
     def step(self) -> bool:
         """Do some of the work; return whether there is more."""
         with self._lock:
-            return next(self._steps, self) is not self
+            if self._failure is not None:
+                raise self._failure
+            try:
+                return next(self._steps, self) is not self
+            except BaseException as error:
+                self._failure = error  # a generator that raised says from then on that it is at its end
+                raise
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether a step failed, so that nothing will come of it."""
+        return self._failure is not None
 
     def finish(self, *, consume: bool) -> Piled:
         """Do the rest, and return the piles.
