@@ -29,7 +29,7 @@ def needs(pipe: Pipe) -> list[Need]:
     Example:
         >>> pipe = fw.source(lambda: ({"x": n} for n in range(9))).shuffle(seed=0).batch(4)
         >>> [need.stage for need in needs(pipe)]
-        ['Iterable(<lambda>)', 'Shuffle(seed=0)', 'Batch(4)']
+        ['Shuffle(seed=0)', 'Batch(4)']
     """
     from fireworks.core.model import upstream_pipes
 
