@@ -242,7 +242,7 @@ class TestQuarantine:
         with pytest.raises(UnknownLengthError, match=r"it sets bad rows aside, so the number of rows .*Put it behind"):
             len(pipe)
         with pytest.raises(NoRandomAccessError):
-            pipe.shuffle(seed=0)
+            pipe.split(0.5, 0.5, seed=0)
         with pytest.raises(UnknownLengthError, match="drops rows of batches"):
             _ = self.quarantining(table().batch(5)).num_rows
 

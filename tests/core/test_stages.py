@@ -183,7 +183,7 @@ class TestOrderStages:
         ):
             Reverse(counting())
         with pytest.raises(NoRandomAccessError, match=r"Reverse needs random access, and its input is a stream\.$"):
-            Reverse(table()).open(counting().flow.open(Run(0)))
+            Reverse(table()).open(counting().flow.open(Run(0)), Run(0))
 
 
 def test_require_columns_says_nothing_where_columns_are_unknown():

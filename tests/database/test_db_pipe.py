@@ -199,7 +199,7 @@ def test_a_table_without_an_integer_key_says_that_it_is_a_stream(path):
     with pytest.raises(UnknownLengthError, match=r"is a stream"):
         len(pipe)
     with pytest.raises(NoRandomAccessError, match=r"needs random access"):
-        pipe.shuffle(seed=0)
+        pipe.split(0.5, 0.5, seed=0)
     assert [len(batch) for batch in pipe.batch(5)] == [5, 5, 2]
 
 
