@@ -90,7 +90,7 @@ class TestMemory:
     @pytest.mark.parametrize(
         ("data", "budget"),
         [
-            pytest.param(250 * MB, 64 * MB, marks=pytest.mark.slow, id="250 MB in 64 MB"),
+            pytest.param(300 * MB, 100 * MB, marks=pytest.mark.slow, id="300 MB in 100 MB"),
             pytest.param(2000 * MB, 256 * MB, marks=pytest.mark.long, id="2 GB in 256 MB"),
         ],
     )

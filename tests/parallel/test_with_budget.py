@@ -86,7 +86,7 @@ class TestTheLimit:
 
     def test_one_item_per_stage_always_goes_on(self):
         pipe = (
-            rows().batch(10).map(double, workers=2).prefetch(3).map(slow_if_even, workers=2).prefetch(2).with_budget(1)
+            rows().batch(10).map(double, workers=2).prefetch(3).map(slow_if_even, workers=2).prefetch(2).with_budget(20 * ROW)
         )
         assert numbers(pipe) == [4 * n for n in range(400)]
         assert pipe.budget.used_bytes == 0

@@ -156,5 +156,5 @@ def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> Ite
         return
     pool = _pool
     if pool is None:
-        pool = _pool = ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1), "fireworks-images")
+        pool = _pool = ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1), "images of fireworks")
     yield from pool.map(function, some)

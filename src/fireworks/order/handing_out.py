@@ -73,7 +73,7 @@ class Reader:
     def __init__(self, piled: Piled, run: Run, preparing: Preparing | None) -> None:
         self._piled, self._run = piled, run
         self._count = min(_MOST_READERS, torch.get_num_threads())
-        self._threads = Background(self._count, "fireworks piles")
+        self._threads = Background(self._count, "piles of fireworks")
         self._waiting: deque[tuple[int, Future[Chunk | None] | None]] = deque()
         self._lock = threading.Lock()
         self._to_read = 0
@@ -83,7 +83,7 @@ class Reader:
         self._handed_out = time.monotonic()
         self._aside: threading.Thread | None = None
         if preparing is not None:
-            self._aside = threading.Thread(target=self._prepare, args=(preparing,), name="fireworks aside", daemon=True)
+            self._aside = threading.Thread(target=self._prepare, args=(preparing,), name="aside of fireworks", daemon=True)
             self._aside.start()
 
     def chunks(self, numbers: range) -> Iterator[Chunk]:
@@ -148,7 +148,7 @@ class Reader:
 
 def one_ahead(items: Iterator[_T]) -> Generator[_T]:
     """Yield what an iterator gives; a thread asks it for the next while one is worked on."""
-    thread = Background(1, "fireworks ahead")
+    thread = Background(1, "ahead of fireworks")
     try:
         waiting = thread.submit(next, items, None)
         while (item := waiting.result()) is not None:

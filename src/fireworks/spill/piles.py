@@ -90,7 +90,7 @@ class PileWriter:
         self._pending_bytes = 0
         self._warm = [Warm(), Warm()] if aside else [Warm()]
         self._turn = 0
-        self._writer = Background(1, "fireworks scratch") if aside else None
+        self._writer = Background(1, "scratch of fireworks") if aside else None
         self._writing: deque[Future[None]] = deque()
         self._finished = False
         arena = folder if isinstance(folder, Arena) else Arena(folder, user)
