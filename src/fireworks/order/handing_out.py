@@ -83,7 +83,9 @@ class Reader:
         self._handed_out = time.monotonic()
         self._aside: threading.Thread | None = None
         if preparing is not None:
-            self._aside = threading.Thread(target=self._prepare, args=(preparing,), name="aside of fireworks", daemon=True)
+            self._aside = threading.Thread(
+                target=self._prepare, args=(preparing,), name="aside of fireworks", daemon=True
+            )
             self._aside.start()
 
     def chunks(self, numbers: range) -> Iterator[Chunk]:

@@ -49,6 +49,7 @@ class Schedule:
 
     def finished(self, chunks: Iterable[tuple[int, Chunk]], run: Run) -> Iterator[Chunk]:
         """Yield what becomes of numbered blocks or batches, in order; a single one is made here, without workers."""
+        close = _close  # at the end of the interpreter this may outlive the names of the module
         rest = iter(chunks)
         opened: list[Iterator[tuple[int, Chunk]]] = [rest]
         try:
@@ -72,7 +73,7 @@ class Schedule:
         finally:
             # Whoever keeps an error keeps our frames, and with them what they hold: so nothing is left to the collector.
             while opened:
-                _close(opened.pop())
+                close(opened.pop())
 
     def _finished_here(self, chunks: Iterable[tuple[int, Chunk]], run: Run) -> Iterator[Chunk]:
         for number, chunk in chunks:
