@@ -48,7 +48,7 @@ def table(rows: int, seed: int = 0) -> fw.Message:
 def scatter(
     chunks: list[fw.Message], ids: list[np.ndarray], keys: list[np.ndarray], num_piles: int, folder: Path
 ) -> Piles:
-    writer = PileWriter(chunks[0][:0], num_piles, folder, extras={"key": np.dtype(np.uint64)}, write_bytes=16 * 2**20)
+    writer = PileWriter(chunks[0], num_piles, folder, extras={"key": np.dtype(np.uint64)}, write_bytes=16 * 2**20)
     for chunk, pile, key in zip(chunks, ids, keys, strict=True):
         writer.write(chunk, pile, {"key": key})
     return writer.finish()

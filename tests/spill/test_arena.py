@@ -74,8 +74,8 @@ class TestBlocks:
     @pytest.mark.parametrize("most", [1, 3])
     def test_are_written_and_read_whole_where_the_system_does_a_part(self, arena, monkeypatch, most):
         def some(function):
-            def call(descriptor, pieces, offset):
-                return function(descriptor, [piece[:most] for piece in pieces if len(piece)][:1], offset)
+            def call(descriptor, pieces, offset, *flags):
+                return function(descriptor, [piece[:most] for piece in pieces if len(piece)][:1], offset, *flags)
 
             return call
 

@@ -77,7 +77,19 @@ class TestCodes:
         assert self.bytes_per_row(tmp_path, some([f"a long text {n}" for n in range(300)], 5000)) == 2
 
     def test_random_ones_take_their_bytes_and_a_length(self, tmp_path):
-        assert self.bytes_per_row(tmp_path, [f"{n:010}" for n in range(5000)]) == 11
+        assert self.bytes_per_row(tmp_path, [*(f"{n:010}" for n in range(4999)), "", "x" * 10]) == 11 - 10 / 5001
+
+    def test_those_of_one_length_take_their_bytes_alone(self, tmp_path):
+        assert self.bytes_per_row(tmp_path, [f"{n:010}" for n in range(5000)]) == 10
+
+    @pytest.mark.parametrize("width", [1, 3, texts._MOST_WIDTH, texts._MOST_WIDTH + 1])
+    def test_lengths_may_be_one_in_each_write_and_another_in_the_next(self, tmp_path, width):
+        values = [*(f"{n:0{width}}"[:width] for n in range(100)), *(f"{n:07}" for n in range(100)), "", None, "größer"]
+        for chunks in (1, 2, 3, 7):
+            there_and_back(fw.Message({"t": values}), tmp_path, chunks=chunks, write_bytes=900)
+
+    def test_a_text_that_is_cut_by_the_width_is_not_mistaken(self, tmp_path):
+        there_and_back(fw.Message({"t": ["ab", "abc", "a", "zz"] * 50}), tmp_path)  # on the whole, two each
 
     def test_the_dictionary_grows_from_write_to_write(self, tmp_path):
         values = [f"text {n // 50}" for n in range(20_000)]
@@ -113,4 +125,4 @@ def test_memory_of_arrow_that_is_cut_out_of_a_larger_piece(tmp_path):
         size = writer.num_bytes
         with writer.finish() as found:
             assert found.read(0)[0]["t"].tolist() == array.to_pylist()
-    assert size == 50 + sum(map(len, array.to_pylist()))
+    assert size == sum(map(len, array.to_pylist()))

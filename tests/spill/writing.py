@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 
 import fireworks as fw
+from fireworks.core.buffers import Buffers
 from fireworks.spill.piles import PileWriter
 
 KEY = {"key": np.dtype(np.uint64)}
@@ -34,7 +35,25 @@ def there_and_back(message, folder, *, num_piles=3, **options):
             by_key = np.argsort(keys[rows])
             same(*found.read(number, order_by_key), message.take(rows[by_key]), keys[rows][by_key])
         assert found.counts.tolist() == np.bincount(piles, minlength=num_piles).tolist()
+        moved_on(found, message, piles, keys, folder)
         return found.read(0)[0]
+
+
+def moved_on(found, message, piles, keys, folder):
+    """Check that the rows of piles come to others as they are, whatever part of them is moved at a time."""
+    rows = np.concatenate([np.flatnonzero(piles == number) for number in range(len(found.counts))])
+    others = keys[rows] % 2  # any two piles
+    for max_bytes in (1, 10**9):
+        writer = None
+        for number in range(len(found.counts)):
+            for stored, extras in found.stored(number, max_bytes, Buffers()):
+                writer = writer or PileWriter(stored, 2, folder, extras=KEY, write_bytes=3000)
+                writer.write(stored, (extras["key"] % 2).astype(np.uint8), extras)
+        if writer is not None:
+            with writer.finish() as moved:
+                for number in range(2):
+                    here = rows[others == number]
+                    same(*moved.read(number), message.take(here), keys[here])
 
 
 def order_by_key(extras):

@@ -109,8 +109,8 @@ class _Part(NamedTuple):
 class ParquetSource(Source):
     """The rows of Parquet files, row group after row group, file after file; see `read_parquet`.
 
-    Only the footers are read to make it. A long pass decodes ahead in threads, in a quarter of the memory budget, 64 MB
-    without one; a row group that takes more is decoded piece by piece. Rows here and there are taken from decoded row
+    Only the footers are read to make it. A long pass decodes ahead in threads, in a third of the memory budget and 256 MB
+    at most; a row group that takes more is decoded piece by piece. Rows here and there are taken from decoded row
     groups, of which the last are kept: up to 256 MB, or a quarter of the budget if that is less. A column has one type in
     all files: where the footers don't rule out a null it is the nullable one.
 

@@ -84,11 +84,10 @@ class ReadAhead(Generic[Unit, Item]):
 class _Slot(Generic[Item]):
     """One unit: what is ready of it, and how it ended."""
 
-    __slots__ = ("error", "is_done", "ready", "ready_bytes", "reserved")
+    __slots__ = ("error", "is_done", "ready", "reserved")
 
     def __init__(self) -> None:
         self.ready: deque[tuple[Item, int]] = deque()
-        self.ready_bytes = 0
         self.reserved = 0
         self.is_done = False
         self.error: BaseException | None = None
@@ -153,7 +152,6 @@ class _Work(Generic[Unit, Item]):
         size = self.bytes_of(item)
         with self.changed:
             slot.ready.append((item, size))
-            slot.ready_bytes += size
             self._hold(size)  # beside what it takes to make the rest of its unit
             self.changed.notify_all()
             del item
@@ -192,7 +190,6 @@ class _Work(Generic[Unit, Item]):
                 slot = self.slots.get(number)
                 if slot is not None and slot.ready:
                     item, size = slot.ready.popleft()
-                    slot.ready_bytes -= size
                     self.changed.notify_all()
                     return item, size
                 if slot is not None and slot.is_done:

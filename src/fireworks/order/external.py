@@ -29,8 +29,9 @@ from fireworks.message.columns import Positions
 from fireworks.order.handing_out import handed_out, one_ahead
 from fireworks.order.keys import Keys
 from fireworks.order.piled import Keyed, Layout, Piled, PileUp, keyed, pile_up
-from fireworks.order.scatter import KeyScatter, Scatter
+from fireworks.order.scatter import KeyScatter
 from fireworks.spill.arena import Arena
+from fireworks.spill.piles import Stored
 from fireworks.spill.scratch import Scratch
 
 _ALL_BUT_SMALL = 0.9  # of the piles are not smaller than so much of the mean
@@ -72,11 +73,11 @@ class External:
             unit: Rows that will be handed on together.
         """
         order = flow.orders[number]
+        size = read_rows(flow.base.row_bytes)
+        size = size // unit * unit or unit
+        places = self._places(flow, number, span, run.epoch)
         piled = self._take_up(order, run)
         try:
-            size = read_rows(flow.base.row_bytes)
-            size = size // unit * unit or unit
-            places = self._places(flow, number, span, run.epoch)
             if isinstance(places, range) and len(places) > size:
                 yield from handed_out(piled, places, run, size, self._prepared(order, run))
             else:
@@ -84,6 +85,8 @@ class External:
                     yield self._some(piled, as_positions(group), run)
         finally:
             self._leave(run.epoch)
+        if len(places) > size:
+            give_back()
 
     def _places(self, flow: Flow, number: int, span: Span, epoch: int) -> Span:
         """Return the positions right behind the order that scatters, of positions behind all orders."""
@@ -129,7 +132,7 @@ class External:
                     if not self._epochs:
                         self._let_go()
                     raise
-                self._forget(but=piled)
+                self._forget()
                 self._epochs[run.epoch] = piled
             self._users[run.epoch] = self._users.get(run.epoch, 0) + 1
             return piled
@@ -140,13 +143,11 @@ class External:
             if not self._users[epoch]:
                 del self._users[epoch]
                 self._epochs[epoch].cool()
-        give_back()
 
-    def _forget(self, but: Piled | None = None) -> None:
+    def _forget(self) -> None:
         """Remove the piles that nobody reads."""
         for epoch in [epoch for epoch in self._epochs if not self._users.get(epoch)]:
-            if self._epochs[epoch] is not but:
-                self._epochs.pop(epoch).close()
+            self._epochs.pop(epoch).close()
 
     def _made(self, order: Order, run: Run) -> Piled:
         prepared, self._next = self._next, None
@@ -177,7 +178,7 @@ class External:
         scratch.require_space(num_bytes - arena.num_free_bytes)
         run.budget.take(scatter.held_bytes)
         try:
-            return pile_up(_keyed(self._before.pieces(range(count), run), scatter), layout, arena)
+            return pile_up(keyed(self._before.pieces(range(count), run), scatter), layout, arena)
         finally:
             run.budget.give(scatter.held_bytes)
 
@@ -221,7 +222,7 @@ class External:
             scratch.require_space(piled.num_bytes - arena.num_free_bytes if beside else piled.num_bytes // 8)
         except DiskSpaceError:
             return None
-        layout = self._layout(piled.num_bytes, run, in_order=False)
+        layout = self._layout(piled.memory_bytes, run, in_order=False)
         # What is read at once is written at once, so that reading and writing go on side by side.
         at_once = min(layout.write_bytes, int(_ALL_BUT_SMALL * piled.num_bytes / len(piled.starts)))
         layout = layout._replace(write_bytes=max(at_once, 1))
@@ -268,7 +269,7 @@ class Preparation:
                     self._made.add(some)
                     yield
 
-    def _read(self, piled: Piled, words: Keys) -> Iterator[Keyed]:
+    def _read(self, piled: Piled, words: Keys) -> Iterator[Keyed[Stored]]:
         kept = []  # piles that were read, and are still there
         buffers = Buffers()
         for number in range(len(piled.starts)):
@@ -314,13 +315,6 @@ class Preparation:
         with self._lock:
             self._steps.close()
             self._made.close()
-
-
-def _keyed(chunks: Iterator[Chunk], scatter: Scatter) -> Iterator[Keyed]:
-    start = 0
-    for chunk in chunks:
-        yield keyed(chunk, scatter, start)
-        start += len(chunk.rows)
 
 
 def _text(order: Order) -> str:

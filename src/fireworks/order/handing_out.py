@@ -17,7 +17,6 @@ from typing import Protocol, TypeVar
 import torch
 
 from fireworks._internal.background import Background
-from fireworks.core.budget import bytes_of
 from fireworks.core.chunk import Chunk
 from fireworks.core.run import Run
 from fireworks.order.piled import Piled
@@ -96,15 +95,15 @@ class Reader:
                 self._begin(number)
             if not self._waiting:
                 return
-            number, future = self._waiting.popleft()
+            here, future = self._waiting.popleft()
             if future is None:
-                yield from self._piled.read(number, self._run.buffers)
+                yield from self._piled.read(here, self._run.buffers)
                 continue
             chunk = future.result()
             del future
             if (number := next(rest, None)) is not None:
                 self._begin(number)
-            self._hold(0 if chunk is None else bytes_of(chunk))
+            self._hold(self._piled.bytes_of(here))
             self._handed_out = time.monotonic()
             if chunk is not None:
                 yield chunk

@@ -143,14 +143,14 @@ def _load(base: Base, run: Run) -> Loaded | None:
     """Read all rows of a base into memory, once; None where they don't fit into the budget."""
     count = base.num_items()
     limit = limit_of(run.budget)
-    if base.estimated_bytes() * _COPIES + count * _ORDER_BYTES > limit:
+    if bytes_to_order(base.estimated_bytes(), count) > limit:
         return None
     chunks, num_bytes = [], 0
-    allowed = max((limit - count * _ORDER_BYTES) / _COPIES, base.estimated_bytes() * _WRONG_BY)
+    allowed = base.estimated_bytes() * _WRONG_BY
     for chunk in base.pieces(range(count), run):
         chunks.append(chunk)
         num_bytes += chunk.message.num_bytes
-        if num_bytes > allowed:
+        if num_bytes > allowed and bytes_to_order(num_bytes, count) > limit:
             return None
     if not chunks:
         return None
@@ -158,6 +158,11 @@ def _load(base: Base, run: Run) -> Loaded | None:
     run.budget.take(num_bytes)
     weakref.finalize(loaded, Budget.give, run.budget, num_bytes)
     return loaded
+
+
+def bytes_to_order(num_bytes: float, num_rows: int) -> float:
+    """Return what it takes in memory to hold rows and bring them into order."""
+    return num_bytes * _COPIES + num_rows * _ORDER_BYTES
 
 
 def is_increasing(places: Positions) -> bool:

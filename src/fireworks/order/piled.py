@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from fireworks.message.columns import Positions
 from fireworks.order.keys import Keys
 from fireworks.order.scatter import Scatter, pile_of, sorted_by
 from fireworks.spill.arena import Arena
-from fireworks.spill.piles import Piles, PileWriter
+from fireworks.spill.piles import Piles, PileWriter, Stored
 
 if TYPE_CHECKING:
     from fireworks.core.buffers import Buffers
@@ -28,10 +28,13 @@ _FEW_ROWS = 2**32 - 1
 _KEY, _ROW, _PLACE = "key", "row", "place"
 
 
-class Keyed(NamedTuple):
+Content = TypeVar("Content", Message, Stored)
+
+
+class Keyed(NamedTuple, Generic[Content]):
     """Rows on their way to a pile."""
 
-    message: Message
+    content: Content
     rows: Positions
     """Their numbers in the source."""
     places: Positions
@@ -105,6 +108,15 @@ class Piled:
         """Bytes on disk."""
         return self._piles.num_bytes
 
+    def bytes_of(self, number: int) -> int:
+        """Return about how much memory a pile takes when it is read."""
+        return max(self._piles.bytes_of(number), int(self._piles.row_bytes * self._piles.counts[number]))
+
+    @property
+    def memory_bytes(self) -> int:
+        """About how much memory all rows would take."""
+        return max(self.num_bytes, int(self._piles.row_bytes * self.num_rows))
+
     def pile_at(self, position: int) -> int:
         """Return the pile in which a position of the order lies."""
         return int(np.searchsorted(self.starts, position, side="right")) - 1
@@ -131,13 +143,13 @@ class Piled:
         """Tell whether a pile is shared out again before it is read."""
         layout = self._layout
         return bool(
-            self._piles.bytes_of(number) > layout.pile_bytes
+            self.bytes_of(number) > layout.pile_bytes
             and self._piles.counts[number] > 1
             and layout.skip + layout.bits < 64
         )
 
     def _shared_out(self, number: int) -> Piled:
-        layout = self._layout.below(self._piles.bytes_of(number))
+        layout = self._layout.below(self.bytes_of(number))
         return pile_up(self.raw(number), layout, self._arena, first=int(self.starts[number]))
 
     def cool(self) -> None:
@@ -148,12 +160,12 @@ class Piled:
         """Give the room back that a pile takes."""
         self._piles.discard(number)
 
-    def raw(self, number: int, buffers: Buffers | None = None) -> Iterator[Keyed]:
+    def raw(self, number: int, buffers: Buffers | None = None) -> Iterator[Keyed[Stored]]:
         """Yield the rows of one pile as they were written, some at a time."""
-        for message, extras in self._piles.pieces(number, self._layout.write_bytes, buffers):
+        for stored, extras in self._piles.stored(number, self._layout.write_bytes, buffers):
             rows = extras[_ROW].astype(np.int64, copy=False)
             places = extras[_PLACE].astype(np.int64, copy=False) if _PLACE in extras else rows
-            yield Keyed(message, rows, places, extras[_KEY])
+            yield Keyed(stored, rows, places, extras[_KEY])
 
     def close(self) -> None:
         """Remove the piles."""
@@ -176,7 +188,7 @@ class PileUp:
             self._kinds[_PLACE] = layout.row_type
         self._writer: PileWriter | None = None
 
-    def add(self, some: Keyed) -> None:
+    def add(self, some: Keyed[Any]) -> None:
         """Write rows.
 
         Raises:
@@ -185,16 +197,16 @@ class PileUp:
         """
         layout = self._layout
         if self._writer is None:
-            self._writer = self._begun(some.message[:0], 1 << layout.bits)
+            self._writer = self._begun(some.content, 1 << layout.bits)
         extras = {_KEY: some.words, _ROW: some.rows.astype(layout.row_type, copy=False)}
         if layout.has_places:
             extras[_PLACE] = some.places.astype(layout.row_type, copy=False)
-        self._writer.write(some.message, pile_of(some.words, layout.skip, layout.bits), extras)
+        self._writer.write(some.content, pile_of(some.words, layout.skip, layout.bits), extras)
 
-    def _begun(self, no_rows: Message, num_piles: int) -> PileWriter:
+    def _begun(self, like: Message | Stored, num_piles: int) -> PileWriter:
         arena, write_bytes = self._arena, self._layout.write_bytes
         return PileWriter(
-            no_rows, num_piles, arena, extras=self._kinds, write_bytes=write_bytes, user=arena.user, aside=True
+            like, num_piles, arena, extras=self._kinds, write_bytes=write_bytes, user=arena.user, aside=True
         )
 
     def finish(self) -> Piled:
@@ -208,7 +220,7 @@ class PileUp:
             self._writer.close()
 
 
-def pile_up(rows: Iterable[Keyed], layout: Layout, arena: Arena, *, first: int = 0) -> Piled:
+def pile_up(rows: Iterable[Keyed[Any]], layout: Layout, arena: Arena, *, first: int = 0) -> Piled:
     """Write all rows to piles; see `PileUp`."""
     made = PileUp(layout, arena, first=first)
     try:
@@ -220,14 +232,20 @@ def pile_up(rows: Iterable[Keyed], layout: Layout, arena: Arena, *, first: int =
         raise
 
 
-def keyed(chunk: Chunk, scatter: Scatter, start: int) -> Keyed:
-    """Return the rows of a chunk with their keys.
+def keyed(chunks: Iterable[Chunk], scatter: Scatter) -> Iterator[Keyed[Message]]:
+    """Yield rows with their keys.
 
     Args:
-        chunk: Rows of the input.
+        chunks: All rows of the input, from the first on.
         scatter: Says where they go.
-        start: The place of the first.
     """
+    start = 0
+    for chunk in chunks:
+        yield _with_keys(chunk, scatter, start)
+        start += len(chunk.rows)
+
+
+def _with_keys(chunk: Chunk, scatter: Scatter, start: int) -> Keyed[Message]:
     which, words = scatter.of(start, start + len(chunk.rows))
     if which is None:
         return Keyed(chunk.message, chunk.rows, np.arange(start, start + len(chunk.rows), dtype=np.int64), words)

@@ -12,13 +12,13 @@ from fireworks.core.cursor import Cursor, State
 from fireworks.core.run import Run
 from fireworks.message import Message
 from fireworks.order.handing_out import handed_out
+from fireworks.order.in_order import bytes_to_order
 from fireworks.order.piled import Keyed, Layout, Piled, keyed, pile_up
 from fireworks.order.scatter import Scatter, sorted_by
 from fireworks.spill.arena import Arena
 from fireworks.spill.scratch import Scratch
 
 _READ_ROWS = 16 * 1024
-_COPIES, _ORDER_BYTES = 2.2, 40
 # Nobody knows how much will come; a pile that becomes too large is shared out again.
 _EXPECTED = 64
 
@@ -68,39 +68,37 @@ class ShuffledCursor(Cursor):
 
     def _read_all(self) -> Chunk | Piled:
         try:
-            rows = self._keyed()
+            rows = keyed(self._chunks(), self._scatter)
             limit = limit_of(self._run.budget)
-            held: list[Keyed] = []
+            held: list[Keyed[Message]] = []
             num_bytes = num_rows = 0
             for some in rows:
                 held.append(some)
-                num_bytes += some.message.num_bytes
+                num_bytes += some.content.num_bytes
                 num_rows += len(some.rows)
-                if num_bytes * _COPIES + num_rows * _ORDER_BYTES > limit:
+                if bytes_to_order(num_bytes, num_rows) > limit:
                     return self._piled(held, rows, num_bytes, limit)
             return self._sorted(held)
         except BaseException:
             self._input.load_state_dict(self._begin)  # to begin anew, if somebody asks again
             raise
 
-    def _keyed(self) -> Iterator[Keyed]:
+    def _chunks(self) -> Iterator[Chunk]:
         self._input.load_state_dict(self._begin)
-        start = 0
         while (chunk := self._input.read(_READ_ROWS)) is not None:
-            yield keyed(chunk, self._scatter, start)
-            start += len(chunk.rows)
+            yield chunk
 
-    def _sorted(self, held: list[Keyed]) -> Chunk:
+    def _sorted(self, held: list[Keyed[Message]]) -> Chunk:
         if not held:
             return Chunk(Message(), np.empty(0, dtype=np.int64))
-        whole = join([Chunk(some.message, some.rows) for some in held])
+        whole = join([Chunk(some.content, some.rows) for some in held])
         sorted_rows = whole.take(sorted_by(np.concatenate([some.words for some in held]), None))
         self._held_bytes = bytes_of(sorted_rows)
         self._run.budget.take(self._held_bytes)
         return sorted_rows
 
-    def _piled(self, held: list[Keyed], rest: Iterator[Keyed], num_bytes: int, limit: int) -> Piled:
-        def rows() -> Iterator[Keyed]:
+    def _piled(self, held: list[Keyed[Message]], rest: Iterator[Keyed[Message]], num_bytes: int, limit: int) -> Piled:
+        def rows() -> Iterator[Keyed[Message]]:
             held.reverse()
             while held:
                 yield held.pop()

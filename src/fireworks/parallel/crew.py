@@ -183,9 +183,7 @@ class Crew:
             hands = list(self._hands)
         for hand in hands:
             hand.stop()
-        if self._threads:  # else it was stopped before, maybe at the end of the interpreter
-            join_threads(self._threads)
-            self._threads = []
+        join_threads(self._threads)
 
 
 def in_workers(  # noqa: C901 (reading, waiting and handing out share what is under way; apart they would not read straighter)

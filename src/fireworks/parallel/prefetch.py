@@ -146,7 +146,6 @@ class _Lane:
         self._budget.wake()
         for worker in list(self._begun):
             worker.stop()  # the thread may be waiting for it
-        if self._thread.is_alive():  # else it was stopped before, maybe at the end of the interpreter
-            join_threads([self._thread])
+        join_threads([self._thread])
         while self._queue:
             self._budget.give(bytes_of(self._queue.popleft()[1]))

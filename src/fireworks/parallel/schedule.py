@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TypeAlias
 
 from fireworks.core.chunk import Chunk
@@ -14,6 +14,7 @@ from fireworks.core.stages import RowStage
 from fireworks.parallel.ahead import AheadCursor
 from fireworks.parallel.crew import in_workers
 from fireworks.parallel.steering import Steering
+from fireworks.parallel.stopping import closed_at_exit
 
 Numbered: TypeAlias = Iterator[tuple[int, Chunk]]
 Part: TypeAlias = Callable[[Numbered, Run], Numbered]
@@ -49,7 +50,9 @@ class Schedule:
 
     def finished(self, chunks: Iterable[tuple[int, Chunk]], run: Run) -> Iterator[Chunk]:
         """Yield what becomes of numbered blocks or batches, in order; a single one is made here, without workers."""
-        close = _close  # at the end of the interpreter this may outlive the names of the module
+        return closed_at_exit(self._finished(chunks, run))
+
+    def _finished(self, chunks: Iterable[tuple[int, Chunk]], run: Run) -> Generator[Chunk]:
         rest = iter(chunks)
         opened: list[Iterator[tuple[int, Chunk]]] = [rest]
         try:
@@ -73,7 +76,7 @@ class Schedule:
         finally:
             # Whoever keeps an error keeps our frames, and with them what they hold: so nothing is left to the collector.
             while opened:
-                close(opened.pop())
+                _close(opened.pop())
 
     def _finished_here(self, chunks: Iterable[tuple[int, Chunk]], run: Run) -> Iterator[Chunk]:
         for number, chunk in chunks:

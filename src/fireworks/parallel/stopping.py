@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import threading
 import weakref
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Generator, Iterable
+from typing import Any, Protocol, TypeVar
 
 _PATIENCE_S = 5.0
 
@@ -19,6 +20,8 @@ class Stoppable(Protocol):
 
 
 _running: weakref.WeakSet[Stoppable] = weakref.WeakSet()
+_open: weakref.WeakSet[Generator[Any]] = weakref.WeakSet()
+_T = TypeVar("_T")
 
 
 class _Thread(threading.local):
@@ -35,6 +38,12 @@ def note_begun(worker: Stoppable) -> None:
     _running.add(worker)
     if _here.begun is not None:
         _here.begun.add(worker)
+
+
+def closed_at_exit(items: Generator[_T]) -> Generator[_T]:
+    """See that a generator does not outlive the modules whose names it needs to close."""
+    _open.add(items)
+    return items
 
 
 def begin_thread(begun: weakref.WeakSet[Stoppable]) -> None:
@@ -55,6 +64,9 @@ _exiting = False
 def _stop_all() -> None:
     global _exiting  # noqa: PLW0603 (the interpreter exits once)
     _exiting = True
+    for items in list(_open):
+        with contextlib.suppress(ValueError):  # a thread is at work in it, which is stopped below
+            items.close()
     for worker in list(_running):
         worker.stop()
 

@@ -15,15 +15,17 @@ import os
 import tempfile
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from fireworks.errors import DiskSpaceError, FileFormatError
-from fireworks.spill.scratch import size_text
+from fireworks.message.display import bytes_text
 
 _IOV_MAX = os.sysconf("SC_IOV_MAX") if "SC_IOV_MAX" in os.sysconf_names else 1024
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _BLOCK_BYTES = 2**18
+_LOOKS = 4  # at a pile, to see whether it is in memory
+_NOTHING = memoryview(b"")
 
 
 class Arena:
@@ -101,9 +103,8 @@ class _File:
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
 
-    def __del__(self) -> None:
-        with contextlib.suppress(OSError):
-            os.close(self.descriptor)
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:  # the names of a module may be gone by then
+        close(self.descriptor)
 
 
 class ArenaFiles:
@@ -139,18 +140,16 @@ class ArenaFiles:
         blocks, size = self._blocks[number], self.sizes[number]
         while len(blocks) * self._arena.block_bytes < size + num_bytes:
             blocks.append(self._arena.take())
-        left = [piece for piece in pieces if len(piece)]
         file = self._arena.file
         try:
-            for offset, length in self._extents(number, size, num_bytes):
-                now, left = _divided(left, length)
-                _write(file.descriptor, now, offset, length)
+            for offset, now in _dealt(pieces, self._extents(number, size, num_bytes)):
+                _write(file.descriptor, now, offset)
         except OSError as error:
             if error.errno not in _FULL:
                 raise
             raise DiskSpaceError(
                 f"{self.user}: no room is left in {str(self._arena.folder)!r} ({error.strerror}) after "
-                f"{size_text(self.num_bytes)} of scratch; what was written is removed. Make room, or pass another "
+                f"{bytes_text(self.num_bytes)} of scratch; what was written is removed. Make room, or pass another "
                 "folder to fw.scratch_folder."
             ) from error
         self.sizes[number] += num_bytes
@@ -183,26 +182,23 @@ class ArenaFiles:
             start = self._blocks[number][place] * size + inside
             if os.preadv(descriptor, pieces, start) == len(pieces[0]):
                 return
-        left = list(pieces)
-        for start, length in self._extents(number, offset, sum(map(len, pieces))):
-            now, left = _divided(left, length)
-            at = start
-            while now:
-                count = os.preadv(descriptor, now[:_IOV_MAX], at)
-                if not count:
-                    raise FileFormatError(
-                        f"{self.user}: a scratch file in {str(self._arena.folder)!r} ends too early; the disk may be damaged. "
-                        "Start the pass again, with another folder in fw.scratch_folder."
-                    )
-                at += count
-                _, now = _divided(now, count)
+        for start, now in _dealt(pieces, self._extents(number, offset, sum(map(len, pieces)))):
+            if not _read(descriptor, now, start):
+                raise FileFormatError(
+                    f"{self.user}: a scratch file in {str(self._arena.folder)!r} ends too early; the disk may be damaged. "
+                    "Start the pass again, with another folder in fw.scratch_folder."
+                )
 
     def expect(self, descriptor: int, number: int) -> None:
-        """Tell the system that all of a pile is about to be read."""
-        if hasattr(os, "posix_fadvise"):
-            with contextlib.suppress(OSError):
-                for start, length in self._extents(number, 0, self.sizes[number]):
-                    os.posix_fadvise(descriptor, start, length, os.POSIX_FADV_WILLNEED)
+        """Tell the system that all of a pile is about to be read, unless it seems to be in memory."""
+        if not hasattr(os, "posix_fadvise"):
+            return
+        with contextlib.suppress(OSError):
+            stretches = list(self._extents(number, 0, self.sizes[number]))
+            if all(_is_cached(descriptor, start) for start, _ in stretches[:: -(-len(stretches) // _LOOKS)]):
+                return
+            for start, length in stretches:
+                os.posix_fadvise(descriptor, start, length, os.POSIX_FADV_WILLNEED)
 
     def discard(self, number: int) -> None:
         """Give the blocks of a pile back; waits for its readers."""
@@ -226,15 +222,11 @@ class ArenaFiles:
     def _extents(self, number: int, offset: int, num_bytes: int) -> Iterator[tuple[int, int]]:
         """Yield where bytes of a pile lie in the file: the beginning and the length of each stretch."""
         size, blocks = self._arena.block_bytes, self._blocks[number]
-        at, left = divmod(offset, size)[0], num_bytes
-        inside = offset - at * size
+        at, inside = divmod(offset, size)
+        left = num_bytes
         while left:
             start, first = blocks[at] * size + inside, at
-            while (
-                blocks[at] - blocks[first] == at - first
-                and (at + 1 - first) * size - inside < left
-                and (at + 1 < len(blocks) and blocks[at + 1] == blocks[at] + 1)
-            ):
+            while (at + 1 - first) * size - inside < left and at + 1 < len(blocks) and blocks[at + 1] == blocks[at] + 1:
                 at += 1
             length = min((at + 1 - first) * size - inside, left)
             yield start, length
@@ -253,15 +245,48 @@ def _divided(pieces: list[memoryview], num_bytes: int) -> tuple[list[memoryview]
     return before, [pieces[place][inside:], *pieces[place + 1 :]]
 
 
-def _write(descriptor: int, pieces: list[memoryview], offset: int, num_bytes: int) -> None:
-    end = offset + num_bytes
-    left = pieces
-    while left:
-        count = os.pwritev(descriptor, left[:_IOV_MAX], offset)
+def _dealt(
+    pieces: Sequence[memoryview], stretches: Iterable[tuple[int, int]]
+) -> Iterator[tuple[int, list[memoryview]]]:
+    """Yield where each stretch begins, and the pieces that it holds; one that reaches over its end is cut."""
+    rest = iter([piece for piece in pieces if len(piece)])
+    piece = next(rest, _NOTHING)
+    for start, length in stretches:
+        now, left = [], length
+        while len(piece) and len(piece) <= left:
+            now.append(piece)
+            left -= len(piece)
+            piece = next(rest, _NOTHING)
+        if left:
+            now.append(piece[:left])
+            piece = piece[left:]
+        yield start, now
+
+
+def _write(descriptor: int, pieces: list[memoryview], offset: int) -> None:
+    while pieces:
+        count = os.pwritev(descriptor, pieces[:_IOV_MAX], offset)
         offset += count
-        if offset == end:
-            return
-        _, left = _divided(left, count)
+        _, pieces = _divided(pieces, count)
+
+
+def _read(descriptor: int, pieces: list[memoryview], offset: int) -> bool:
+    """Fill pieces; return whether the file had as much."""
+    while pieces:
+        count = os.preadv(descriptor, pieces[:_IOV_MAX], offset)
+        if not count:
+            return False
+        offset += count
+        _, pieces = _divided(pieces, count)
+    return True
+
+
+def _is_cached(descriptor: int, offset: int) -> bool:
+    """Tell whether a byte can be had without the disk; the system may not know, and says no."""
+    try:
+        return bool(os.preadv(descriptor, [bytearray(1)], offset, os.RWF_NOWAIT))
+    except (AttributeError, OSError):
+        return False
 
 
 def _nameless(folder: Path) -> int:
@@ -276,7 +301,7 @@ def _nameless(folder: Path) -> int:
 
 def _given_up(file: _File, owner: int) -> None:
     if os.getpid() == owner:  # and not a child's copy
-        with contextlib.suppress(OSError):
-            os.ftruncate(
-                file.descriptor, 0
-            )  # gives the room back even where a forked child, or a thread, has the file too
+        with contextlib.suppress(
+            OSError
+        ):  # gives the room back even where a forked child, or a thread, has the file too
+            os.ftruncate(file.descriptor, 0)

@@ -38,9 +38,12 @@ class ArrowBlobCodec(Codec):
         array = one_array(pa.chunked_array(pieces))
         return [blobs_of(array, Form(array.type), scatter)]
 
-    def column(self, rows: PileRows, first: int) -> Column:
+    def piece_of(self, rows: PileRows, first: int) -> pa.Array:
         kind = cast("pd.ArrowDtype", self.field.dtype).pyarrow_dtype
-        array = one_array(pa.chunked_array([array for array, _ in arrays_of(rows, first)], kind))
+        return one_array(pa.chunked_array([array for array, _ in arrays_of(rows, first)], kind))
+
+    def column(self, rows: PileRows, first: int) -> Column:
+        array = self.piece_of(rows, first)
         if rows.order is not None:
             array = array.take(pa.array(rows.order))
         return pd.arrays.ArrowExtensionArray(array)
@@ -81,6 +84,10 @@ class NotedCodec(Codec):
         array = one_array(pa.chunked_array([piece.array for piece in pieces]))
         return [blobs_of(array, Form(array.type, pieces[0].note), scatter)]
 
+    def piece_of(self, rows: PileRows, first: int) -> _Noted:
+        found = arrays_of(rows, first)
+        return _Noted(one_array(pa.chunked_array([array for array, _ in found])), found[0][1])
+
     def column(self, rows: PileRows, first: int) -> Column:
         columns = [self._back(array, note) for array, note in arrays_of(rows, first)] or [self._empty]
         array_type: Any = type(columns[0])
@@ -107,7 +114,7 @@ def blobs_of(array: pa.Array, form: Form, scatter: Scatter) -> Plane:
 def arrays_of(rows: PileRows, plane: int, part: slice = _ALL) -> list[tuple[pa.Array, dict[str, Any] | None]]:
     """Return the arrays of some slices of a pile, write by write, with their notes."""
     data, ends = rows.raw_bytes(plane, part)
-    if rows.order is None or part is not _ALL:
+    if not rows.is_kept and (rows.order is None or part is not _ALL):
         data = data.copy()  # what Arrow makes of it shares its memory
     found = []
     for start, stop, form in zip([0, *ends][: len(ends)], ends, rows.forms(plane)[part], strict=True):

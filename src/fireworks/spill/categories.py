@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
 from fireworks.message.columns import Column
-from fireworks.spill.codec import Codec
-from fireworks.spill.layout import Array, PileRows, Plane, Scatter
+from fireworks.spill.codec import NumbersCodec
+from fireworks.spill.layout import Array, PileRows
 
 
-class CategoriesCodec(Codec):
+class CategoriesCodec(NumbersCodec):
     """Codes of the categories that have come by, in order of appearance; ordered ones must be the same throughout."""
 
     def __init__(self, name: str, empty: Column, user: str) -> None:
-        super().__init__(name, empty, user)
+        super().__init__(name, empty, user, np.int8)
         self._dtype = cast("pd.CategoricalDtype", self.field.dtype)
 
     def piece(self, column: Column) -> Array:
@@ -52,11 +51,8 @@ class CategoriesCodec(Codec):
         narrow: Array = places.astype(np.min_scalar_type(-len(old) - 1))
         return np.take(narrow, column.codes, mode="wrap")
 
-    def planes(self, pieces: Sequence[Array], scatter: Scatter) -> list[Plane]:
-        return [scatter.numbers(self.name, pieces)]
-
     def column(self, rows: PileRows, first: int) -> pd.Categorical:
-        codes = rows.numbers(first, empty=np.int8)
+        codes = rows.numbers(first, empty=self._unit)
         return pd.Categorical.from_codes(codes, dtype=self._dtype, validate=False)
 
 

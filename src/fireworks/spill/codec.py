@@ -67,6 +67,32 @@ class Codec(ABC):
     def column(self, rows: PileRows, first: int) -> Column:
         """Return the column of a pile; its planes are those from ``first`` on."""
 
+    def piece_of(self, rows: PileRows, first: int) -> Any:
+        """Return the piece that the rows of a pile make as they lie there, on their way to another pile."""
+        return self.piece(self.column(rows, first))
+
+
+class NumbersCodec(Codec):
+    """A column that is one plane of numbers; a piece is an array of them.
+
+    Args:
+        name: The column's.
+        empty: The column of a message of no rows: it has the type.
+        user: Who writes, for the errors.
+        unit: The type of the numbers.
+        rest: The shape of a row.
+    """
+
+    def __init__(self, name: str, empty: Column, user: str, unit: Any, rest: tuple[int, ...] = ()) -> None:
+        super().__init__(name, empty, user)
+        self._unit, self._rest = np.dtype(unit), rest
+
+    def planes(self, pieces: Sequence[Any], scatter: Scatter) -> list[Plane]:
+        return [scatter.numbers(self.name, pieces)]
+
+    def piece_of(self, rows: PileRows, first: int) -> Any:
+        return rows.raw_numbers(first, rest=self._rest, empty=self._unit)
+
 
 def codec_of(name: str, empty: Column, user: str) -> Codec:
     """Return the codec for columns of a type.
@@ -104,4 +130,6 @@ def codec_of(name: str, empty: Column, user: str) -> Codec:
 
 def one_array(data: Any) -> pa.Array:
     """Return what Arrow makes of a column as one array."""
-    return data.combine_chunks() if isinstance(data, pa.ChunkedArray) else data
+    if not isinstance(data, pa.ChunkedArray):
+        return data
+    return data.chunk(0) if data.num_chunks == 1 else data.combine_chunks()  # which would copy the one

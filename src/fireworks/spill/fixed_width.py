@@ -14,20 +14,21 @@ from pandas.arrays import BooleanArray, FloatingArray, IntegerArray
 
 from fireworks.message.arrays.tensor_array import TensorArray
 from fireworks.message.columns import Column
-from fireworks.spill.codec import Codec, one_array
+from fireworks.spill.codec import Codec, NumbersCodec, one_array
 from fireworks.spill.layout import Array, PileRows, Plane, Scatter
 
 # The bytes of a tensor travel as NumPy's integers of the same width, or as pairs of them.
 _CARRIERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
-class TensorCodec(Codec):
+class TensorCodec(NumbersCodec):
     """Tensors in main memory, of any type and shape."""
 
     def __init__(self, name: str, empty: Column, user: str) -> None:
-        super().__init__(name, empty, user)
+        super().__init__(name, empty, user, np.uint8)
         self._dtype = cast("torch.dtype", self.field.dtype)
-        self._empty = self.piece(empty)
+        carried = self.piece(empty)
+        self._unit, self._rest = carried.dtype, carried.shape[1:]
 
     def piece(self, column: Column) -> Array:
         self.require_alike(column)
@@ -41,11 +42,8 @@ class TensorCodec(Codec):
             raise self.refused(f"is {kind}, which is lost on disk; make it a plain tensor first.")
         return _array_of(tensor)
 
-    def planes(self, pieces: Sequence[Array], scatter: Scatter) -> list[Plane]:
-        return [scatter.numbers(self.name, pieces)]
-
     def column(self, rows: PileRows, first: int) -> torch.Tensor:
-        return self.of_array(rows.numbers(first, self._empty.shape[1:], empty=self._empty.dtype))
+        return self.of_array(rows.numbers(first, self._rest, empty=self._unit))
 
     def of_array(self, values: Array) -> torch.Tensor:
         """Return a tensor over the memory of an array."""
@@ -77,22 +75,18 @@ def _carrier(tensor: torch.Tensor) -> Any:
     return {1: np.uint8, 2: np.int16, 4: np.int32, 8: np.int64, 16: np.float64}[tensor.itemsize]
 
 
-class ArrayCodec(Codec):
+class ArrayCodec(NumbersCodec):
     """NumPy's arrays of numbers, booleans, dates, durations, bytes and texts of one width."""
 
     def __init__(self, name: str, empty: Column, user: str) -> None:
-        super().__init__(name, empty, user)
-        self._dtype = cast("np.dtype[Any]", empty.dtype)
+        super().__init__(name, empty, user, empty.dtype)
 
     def piece(self, column: Column) -> Array:
         self.require_alike(column)
         return np.ascontiguousarray(cast("Array", column))
 
-    def planes(self, pieces: Sequence[Array], scatter: Scatter) -> list[Plane]:
-        return [scatter.numbers(self.name, pieces)]
-
     def column(self, rows: PileRows, first: int) -> Array:
-        return rows.numbers(first, empty=self._dtype)
+        return rows.numbers(first, empty=self._unit)
 
 
 class MaskedCodec(Codec):
@@ -109,6 +103,10 @@ class MaskedCodec(Codec):
 
     def planes(self, pieces: Sequence[tuple[Array, Array | None]], scatter: Scatter) -> list[Plane]:
         return with_mask(self.name, pieces, scatter)
+
+    def piece_of(self, rows: PileRows, first: int) -> tuple[Array, Array | None]:
+        dtype: Any = self.field.dtype
+        return numbers_and_mask(rows, first, (), dtype.numpy_dtype)
 
     def column(self, rows: PileRows, first: int) -> Column:
         dtype: Any = self.field.dtype
@@ -127,38 +125,44 @@ def with_mask(name: str, pieces: Sequence[tuple[Array, Array | None]], scatter: 
     ]
 
 
-class ZonedCodec(Codec):
+def numbers_and_mask(rows: PileRows, first: int, rest: tuple[int, ...], unit: Any) -> tuple[Array, Array | None]:
+    """Return the values and masks of a pile as they lie there."""
+    values = rows.raw_numbers(first, rest=rest, empty=unit)
+    return values, None if rows.is_left_out(first + 1) else rows.raw_numbers(first + 1, empty=np.bool_)
+
+
+class ZonedCodec(NumbersCodec):
     """Dates with a zone: instants."""
 
     of = (pd.arrays.DatetimeArray,)
 
+    def __init__(self, name: str, empty: Column, user: str) -> None:
+        super().__init__(name, empty, user, np.int64)
+
     def piece(self, column: Column) -> Array:
         self.require_alike(column)
         return np.ascontiguousarray(cast("Any", column).asi8)
 
-    def planes(self, pieces: Sequence[Array], scatter: Scatter) -> list[Plane]:
-        return [scatter.numbers(self.name, pieces)]
-
     def column(self, rows: PileRows, first: int) -> Column:
         dtype: Any = self.field.dtype
-        instants = rows.numbers(first, empty=np.int64).view(f"M8[{dtype.unit}]")
+        instants = rows.numbers(first, empty=self._unit).view(f"M8[{dtype.unit}]")
         return cast("Column", pd.DatetimeIndex(instants, copy=False).tz_localize("UTC").tz_convert(dtype.tz).array)
 
 
-class PeriodCodec(Codec):
+class PeriodCodec(NumbersCodec):
     """Periods: their ordinal numbers."""
 
     of = (pd.arrays.PeriodArray,)
 
+    def __init__(self, name: str, empty: Column, user: str) -> None:
+        super().__init__(name, empty, user, np.int64)
+
     def piece(self, column: Column) -> Array:
         self.require_alike(column)
         return np.ascontiguousarray(cast("Any", column).asi8)
 
-    def planes(self, pieces: Sequence[Array], scatter: Scatter) -> list[Plane]:
-        return [scatter.numbers(self.name, pieces)]
-
     def column(self, rows: PileRows, first: int) -> Column:
-        return pd.arrays.PeriodArray(rows.numbers(first, empty=np.int64), dtype=cast("Any", self.field.dtype))
+        return pd.arrays.PeriodArray(rows.numbers(first, empty=self._unit), dtype=cast("Any", self.field.dtype))
 
 
 class WrappedCodec(Codec):
@@ -176,6 +180,9 @@ class WrappedCodec(Codec):
 
     def planes(self, pieces: Sequence[Array], scatter: Scatter) -> list[Plane]:
         return self._tensor.planes(pieces, scatter)
+
+    def piece_of(self, rows: PileRows, first: int) -> Array:
+        return cast("Array", self._tensor.piece_of(rows, first))
 
     def column(self, rows: PileRows, first: int) -> Column:
         return cast("Column", TensorArray(self._tensor.column(rows, first)))
@@ -230,6 +237,9 @@ class ArrowCodec(Codec):
 
     def planes(self, pieces: Sequence[tuple[Array, Array | None]], scatter: Scatter) -> list[Plane]:
         return with_mask(self.name, pieces, scatter)
+
+    def piece_of(self, rows: PileRows, first: int) -> tuple[Array, Array | None]:
+        return numbers_and_mask(rows, first, self._rest, self._unit)
 
     def column(self, rows: PileRows, first: int) -> Column:
         values = rows.numbers(first, self._rest, empty=self._unit)

@@ -150,6 +150,10 @@ class Directory:
         which, _, _, sizes = self.of_pile(number)
         return list(zip(which.tolist(), sizes.sum(axis=1).tolist(), strict=True))
 
+    def joins(self, first: int, second: int) -> bool:
+        """Tell whether two segments can be read as one and go on to another pile: none has a form that the other lacks."""
+        return all(forms[first] == forms[second] or _is_simple(forms[first], forms[second]) for forms in self.forms)
+
     def of_pile(
         self, number: int, segments: Sequence[int] | None = None
     ) -> tuple[Positions, Positions, Positions, Positions]:
@@ -168,6 +172,11 @@ class Directory:
         for plane, lengths in self._lengths.items():
             sizes[:, plane] += lengths[which, number]
         return which, counts, self._offsets[which, number], sizes
+
+
+def _is_simple(*forms: Any) -> bool:
+    """Tell whether forms are of numbers or bytes, of which several kinds go together."""
+    return all(form is None or isinstance(form, np.dtype | str) for form in forms)
 
 
 class _Loaded(NamedTuple):
@@ -191,6 +200,7 @@ class PileRows:
         segments: The neighbouring segments to read; None for all.
         warm: Memory for what is read and not kept.
         room: Gives memory for what is kept.
+        is_kept: Whether what is read is kept as it is, in memory for results.
     """
 
     def __init__(
@@ -202,6 +212,8 @@ class PileRows:
         segments: Sequence[int] | None,
         warm: Warm,
         room: Room,
+        *,
+        is_kept: bool = False,
     ) -> None:
         self._files, self._descriptor, self._number = files, descriptor, number
         which, counts, offsets, self._sizes = directory.of_pile(number, segments)
@@ -214,7 +226,13 @@ class PileRows:
         self.stored_rows = int(counts.sum())
         self.order: Positions | None = None
         self.num_slices = len(counts)
-        self._warm, self.room = warm, room
+        self._warm, self.room, self.is_kept = warm, room, is_kept
+
+    def _raw(self, key: Hashable, shape: tuple[int, ...], dtype: Any) -> Array:
+        """Return memory for what is read."""
+        if not self.is_kept:
+            return self._warm.array(key, shape, dtype)
+        return self.room(key, (shape[0] + shape[0] // 8, *shape[1:]), dtype)[: shape[0]]  # so that it will do again
 
     @property
     def num_rows(self) -> int:
@@ -225,6 +243,13 @@ class PileRows:
         """Return the forms of a plane, slice by slice."""
         forms = self._forms[plane]
         return [forms[place] for place in self._which]
+
+    def slices(self, plane: int, part: slice = _ALL) -> Iterator[tuple[int, int, Any]]:
+        """Yield the first row, counted from the first of all, the rows and the form of each slice."""
+        row = 0
+        for count, form in zip(self._counts[part], self.forms(plane)[part], strict=True):
+            yield row, count, form
+            row += count
 
     def is_left_out(self, plane: int) -> bool:
         """Whether no slice has a plane."""
@@ -272,19 +297,17 @@ class PileRows:
                 else np.empty((sum(counts), *rest), forms[0])
             )
         kinds.discard(None)
-        out = self._warm.array("mixed", (sum(counts), *rest), np.result_type(*kinds) if kinds else np.dtype(empty))
-        row = 0
-        for place, (form, count) in enumerate(zip(forms, counts, strict=True), start=part.start or 0):
+        out = self._raw(("mixed", plane), (sum(counts), *rest), np.result_type(*kinds) if kinds else np.dtype(empty))
+        for place, (row, count, form) in enumerate(self.slices(plane, part), start=part.start or 0):
             out[row : row + count] = (
                 0
                 if form is None
                 else self.raw_bytes(plane, slice(place, place + 1))[0].view(form).reshape(count, *rest)
             )
-            row += count
         return out
 
     def raw_bytes(self, plane: int, part: slice = _ALL) -> tuple[Array, list[int]]:
-        """Return the bytes of a plane of some slices, in memory that the next call may take, and where each slice ends."""
+        """Return the bytes of a plane of some slices, and where each slice ends; the next call may take the memory."""
         if plane not in self._loaded:
             self._load(plane)
         loaded = self._loaded[plane]
@@ -294,16 +317,19 @@ class PileRows:
     def _load(self, first: int) -> None:
         """Read a plane, and those behind it as long as all of them are small."""
         self._loaded = {}
-        last, total = first + 1, self._totals[first]
-        while last < len(self._totals) and total + self._totals[last] <= _TOGETHER_BYTES:
-            total += self._totals[last]
-            last += 1
+        if self.is_kept:
+            first, last = 0, len(self._totals)
+        else:
+            last, total = first + 1, self._totals[first]
+            while last < len(self._totals) and total + self._totals[last] <= _TOGETHER_BYTES:
+                total += self._totals[last]
+                last += 1
         starts, end = [], 0
         for plane in range(first, last):
             cuts = np.concatenate([[end], end + np.cumsum(self._sizes[:, plane])])
             starts.append(cuts.tolist())
             end = -(-int(cuts[-1]) // _ALIGNED) * _ALIGNED
-        data = self._warm.array("raw", (end,), np.uint8)
+        data = self._raw("raw", (end,), np.uint8)
         self._read(data, starts, first, last)
         loaded = _Loaded(data, [[]] * first + starts)
         self._loaded = dict.fromkeys(range(first, last), loaded)

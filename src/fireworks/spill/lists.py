@@ -48,14 +48,20 @@ class ListCodec(TextCodec):
         data = pa.py_buffer(b"") if data is None else data.slice(values.offset * self._width, int(places[-1]))
         return pa.Array.from_buffers(self._large, len(array), [_valid(array), pa.py_buffer(places), data])
 
-    def joins(self, first: pa.Array, second: pa.Array) -> bool:
-        return bool(first.type == second.type)
+    def joins(self, first: pa.Array | Array, second: pa.Array | Array) -> bool:
+        return super().joins(first, second) and bool(getattr(first, "type", None) == getattr(second, "type", None))
 
-    def planes(self, pieces: Sequence[pa.Array], scatter: Scatter) -> list[Plane]:
-        if pieces[0].type == self._large:
+    def planes(self, pieces: Sequence[pa.Array | Array], scatter: Scatter) -> list[Plane]:
+        first: Any = pieces[0]
+        if isinstance(first, np.ndarray) or first.type == self._large:
             return [*super().planes(pieces, scatter), scatter.nothing()]
         array = one_array(pa.chunked_array(pieces))
         return [*(scatter.nothing() for _ in range(TextCodec.num_planes)), blobs_of(array, Form(array.type), scatter)]
+
+    def piece_of(self, rows: PileRows, first: int) -> pa.Array | Array:
+        if rows.is_left_out(first + TextCodec.num_planes):
+            return super().piece_of(rows, first)
+        return self.piece(self.column(rows, first))
 
     def column(self, rows: PileRows, first: int) -> Column:
         streams = first + TextCodec.num_planes

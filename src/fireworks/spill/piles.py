@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -25,6 +26,17 @@ from fireworks.spill.layout import Array, Directory, PileRows, Plane, Scatter, S
 _MOST_PILES = 2**16
 
 
+class Stored(NamedTuple):
+    """Rows of a pile as they lie there, on their way to another pile."""
+
+    codecs: Mapping[str, Codec]
+    pieces: list[Any]
+    num_rows: int
+    num_bytes: int
+    memory_bytes: int
+    """Of the rows as a message, which has texts where codes lie on disk."""
+
+
 class _Pending(NamedTuple):
     """Rows that wait to be scattered."""
 
@@ -41,7 +53,7 @@ class PileWriter:
     Not for several threads. Used with ``with``, what was not finished is removed.
 
     Args:
-        no_rows: A message of no rows, with the columns and types of all that will be written.
+        like: Rows with the columns and types of all that will be written.
         num_piles: How many piles, at most 65,536.
         folder: Where the rows go: an arena that others use too, or the folder for one of their own.
         extras: Types of further numbers that each row has besides its columns, by name.
@@ -69,7 +81,7 @@ class PileWriter:
 
     def __init__(
         self,
-        no_rows: Message,
+        like: Message | Stored,
         num_piles: int,
         folder: Path | Arena,
         *,
@@ -84,10 +96,14 @@ class PileWriter:
         self._write_bytes = check_count(write_bytes, at_least=1, where="PileWriter: write_bytes")
         self._user = user
         self._extras = {name: np.dtype(dtype) for name, dtype in extras.items()}
-        self._codecs: dict[str, Codec] = {name: codec_of(name, no_rows.raw(name), user) for name in no_rows.columns}
+        self._codecs: Mapping[str, Codec] = (
+            like.codecs
+            if isinstance(like, Stored)
+            else {name: codec_of(name, like[:0].raw(name), user) for name in like.columns}
+        )
         self._segments: list[Segment] = []
         self._pending: list[_Pending] = []
-        self._pending_bytes = 0
+        self._pending_bytes = self._memory_bytes = 0
         self._warm = [Warm(), Warm()] if aside else [Warm()]
         self._turn = 0
         self._writer = Background(1, "scratch of fireworks") if aside else None
@@ -101,11 +117,12 @@ class PileWriter:
         """Bytes written so far."""
         return self._files.num_bytes
 
-    def write(self, message: Message, piles: Array, extras: Mapping[str, Array] | None = None) -> None:
+    def write(self, rows: Message | Stored, piles: Array, extras: Mapping[str, Array] | None = None) -> None:
         """Scatter rows.
 
         Args:
-            message: The rows; they may be kept until the next write, so nobody may change them in place.
+            rows: They may be kept until the next write, so nobody may change them in place. Where they come from a pile, all
+                do, and are of the same kinds.
             piles: The pile of each row.
             extras: The further numbers of each row.
 
@@ -113,23 +130,27 @@ class PileWriter:
             ``piles`` and each of ``extras``: ``(rows,)``.
 
         Raises:
-            ColumnTypeError: a column holds what can't go to disk; nothing of the message is written.
+            ColumnTypeError: a column holds what can't go to disk; none of the rows is written.
             SchemaMismatchError: a column is missing, or of another type than was agreed.
             DiskSpaceError: the disk is full; everything that was written is removed.
         """
         if self._finished or self._files.is_closed:
             raise ValueError("PileWriter: it is finished or closed; make another one.")
-        values = self._checked(message, piles, extras or {})
+        values = self._checked(rows, piles, extras or {})
         if not len(piles):
             return
-        num_bytes = message.num_bytes + sum(array.nbytes for array in values)
+        num_bytes = rows.num_bytes + sum(array.nbytes for array in values)
+        self._memory_bytes += rows.memory_bytes if isinstance(rows, Stored) else num_bytes
+        if isinstance(rows, Stored):
+            self._take(_Pending(piles, values, rows.pieces), num_bytes)
+            return
         parts = max(1, num_bytes // self._write_bytes)  # none of which has to wait for the next
         step = -(-len(piles) // parts)
         # whatever can't go to disk is found here, before anything is written
         taken = [
-            _Pending(piles[start : start + step], [array[start : start + step] for array in values], self._pieces(rows))
+            _Pending(piles[start : start + step], [array[start : start + step] for array in values], self._pieces(part))
             for start in range(0, len(piles), step)
-            for rows in [message if step == len(piles) else message[start : start + step]]
+            for part in [rows if step == len(piles) else rows[start : start + step]]
         ]
         while taken:
             self._take(taken.pop(0), num_bytes // parts)
@@ -137,16 +158,22 @@ class PileWriter:
     def _pieces(self, message: Message) -> list[Any]:
         return [codec.piece(message.raw(name)) for name, codec in self._codecs.items()]
 
-    def _checked(self, message: Message, piles: Array, extras: Mapping[str, Array]) -> list[Array]:
-        if message._columns.keys() != self._codecs.keys():
+    def _checked(self, rows: Message | Stored, piles: Array, extras: Mapping[str, Array]) -> list[Array]:
+        if isinstance(rows, Stored):
+            num_rows = rows.num_rows
+            if rows.codecs is not self._codecs:
+                raise ValueError("PileWriter: these rows are of other piles than those that it was made for.")
+        elif rows._columns.keys() == self._codecs.keys():
+            num_rows = len(rows) if self._codecs else len(piles)
+        else:
             raise SchemaMismatchError(
-                f"{self._user}: the rows have columns {message.columns}; those before, or the schema, have "
+                f"{self._user}: the rows have columns {rows.columns}; those before, or the schema, have "
                 f"{list(self._codecs)}."
             )
         if getattr(piles, "ndim", None) != 1 or piles.dtype not in (np.uint8, np.uint16):
             raise TypeError(f"PileWriter: piles must be an array of one uint8 or uint16 per row; got {_text(piles)}.")
-        if self._codecs and len(piles) != len(message):
-            raise ColumnLengthError(f"PileWriter: the message has {len(message)} rows, piles has {len(piles)}.")
+        if len(piles) != num_rows:
+            raise ColumnLengthError(f"PileWriter: there are {num_rows} rows, piles has {len(piles)}.")
         if len(piles) and piles.max() >= self.num_piles:
             raise ValueError(f"PileWriter: there are {self.num_piles} piles, from 0; got a row for pile {piles.max()}.")
         if extras.keys() != self._extras.keys():
@@ -234,7 +261,9 @@ class PileWriter:
             raise
         self._end_writer()
         self._finished = True
-        return Piles(self._files, self._segments, self._codecs, list(self._extras.items()), self.num_piles)
+        return Piles(
+            self._files, self._segments, self._codecs, list(self._extras.items()), self.num_piles, self._memory_bytes
+        )
 
     def close(self) -> None:
         """Remove everything that was written, unless it was finished. May be called again."""
@@ -273,6 +302,7 @@ class Piles:
         codecs: Mapping[str, Codec],
         extras: Sequence[tuple[str, Any]],
         num_piles: int,
+        memory_bytes: int,
     ) -> None:
         self._files, self._codecs, self._extras = files, codecs, extras
         num_planes = len(extras) + sum(codec.num_planes for codec in codecs.values())
@@ -280,6 +310,8 @@ class Piles:
         self.counts: Positions = self._directory.counts.sum(axis=0)
         """Rows of each pile."""
         self._capacity = int(self.counts.max())
+        self.row_bytes = memory_bytes / max(1, int(self.counts.sum()))
+        """Of one row in memory, on average."""
         self._owner = object()
         self._warm: list[Warm] = []
         self._lock = threading.Lock()
@@ -310,30 +342,49 @@ class Piles:
             TypeError: the order is no array of positions.
             ValueError: the pile was discarded, or all are closed; or the order names rows that are not there.
         """
-        return self._read(number, order, buffers, None)
+        with self._reading(number, buffers) as rows:
+            extras = {name: rows.numbers(plane, empty=dtype) for plane, (name, dtype) in enumerate(self._extras)}
+            if order is not None:
+                rows.order = _checked_order(order(extras), rows.stored_rows)
+                extras = {name: rows.taken(("ordered", name), values) for name, values in extras.items()}
+            columns = {codec.name: codec.column(rows, plane) for codec, plane in self._planes()}
+            return Message._of(columns, rows.num_rows if columns else 0), extras
 
-    def _read(
-        self,
-        number: int,
-        order: Callable[[Mapping[str, Array]], Positions] | None,
-        buffers: Buffers | None,
-        segments: Sequence[int] | None,
-    ) -> tuple[Message, dict[str, Array]]:
+    def _planes(self) -> Iterator[tuple[Codec, int]]:
+        """Yield the codecs, and the first plane of each."""
+        plane = len(self._extras)
+        for codec in self._codecs.values():
+            yield codec, plane
+            plane += codec.num_planes
+
+    @contextmanager
+    def _reading(
+        self, number: int, buffers: Buffers | None, segments: Sequence[int] | None = None
+    ) -> Iterator[PileRows]:
+        """Give the rows of a pile, or those of some segments as they lie there."""
         if not 0 <= number < len(self.counts):
             raise IndexError(f"Piles: there are {len(self.counts)} piles, from 0; got {number}.")
         if number in self._gone:
             raise ValueError(f"Piles: pile {number} was discarded.")
         with self._lock:
             warm = self._warm.pop() if self._warm else Warm()
+        room = self._room(buffers)
         try:
             if not self._files.sizes[number]:
-                return self._rows(
-                    PileRows(self._files, -1, number, self._directory, segments, warm, self._room(buffers)), order
-                )
+                yield PileRows(self._files, -1, number, self._directory, segments, warm, room)
+                return
             with self._files.reading(number) as descriptor:
                 self._files.expect(descriptor, number)
-                rows = PileRows(self._files, descriptor, number, self._directory, segments, warm, self._room(buffers))
-                return self._rows(rows, order)
+                yield PileRows(
+                    self._files,
+                    descriptor,
+                    number,
+                    self._directory,
+                    segments,
+                    warm,
+                    room,
+                    is_kept=segments is not None,
+                )
         finally:
             with self._lock:
                 self._warm.append(warm)
@@ -342,10 +393,10 @@ class Piles:
         """Return the bytes of a pile on disk."""
         return self._files.sizes[number]
 
-    def pieces(
+    def stored(
         self, number: int, max_bytes: int, buffers: Buffers | None = None
-    ) -> Iterator[tuple[Message, dict[str, Array]]]:
-        """Yield the rows of a pile as they were written, some at a time.
+    ) -> Iterator[tuple[Stored, dict[str, Array]]]:
+        """Yield the rows of a pile as they lie there, some at a time, for another writer.
 
         Args:
             number: Which pile, from 0.
@@ -359,26 +410,22 @@ class Piles:
         some: list[int] = []
         num_bytes = 0
         for segment, size in self._directory.sizes(number):
-            if some and num_bytes + size > max_bytes:
-                yield self._read(number, None, buffers, some)
+            if some and (num_bytes + size > max_bytes or not self._directory.joins(some[-1], segment)):
+                yield self._as_stored(number, buffers, some, num_bytes)
                 some, num_bytes = [], 0
             some.append(segment)
             num_bytes += size
         if some:
-            yield self._read(number, None, buffers, some)
+            yield self._as_stored(number, buffers, some, num_bytes)
 
-    def _rows(
-        self, rows: PileRows, order: Callable[[Mapping[str, Array]], Positions] | None
-    ) -> tuple[Message, dict[str, Array]]:
-        extras = {name: rows.numbers(plane, empty=dtype) for plane, (name, dtype) in enumerate(self._extras)}
-        if order is not None:
-            rows.order = _checked_order(order(extras), rows.stored_rows)
-            extras = {name: rows.taken(("ordered", name), values) for name, values in extras.items()}
-        columns, plane = {}, len(extras)
-        for name, codec in self._codecs.items():
-            columns[name] = codec.column(rows, plane)
-            plane += codec.num_planes
-        return Message._of(columns, rows.num_rows if columns else 0), extras
+    def _as_stored(
+        self, number: int, buffers: Buffers | None, segments: Sequence[int], num_bytes: int
+    ) -> tuple[Stored, dict[str, Array]]:
+        with self._reading(number, buffers, segments) as rows:
+            extras = {name: rows.raw_numbers(plane, empty=dtype) for plane, (name, dtype) in enumerate(self._extras)}
+            pieces = [codec.piece_of(rows, plane) for codec, plane in self._planes()]
+            in_memory = int(self.row_bytes * rows.stored_rows)
+            return Stored(self._codecs, pieces, rows.stored_rows, num_bytes, in_memory), extras
 
     def _room(self, buffers: Buffers | None) -> Callable[[Hashable, tuple[int, ...], Any], Array]:
         if buffers is None:
@@ -386,7 +433,8 @@ class Piles:
 
         def room(key: Hashable, shape: tuple[int, ...], dtype: Any) -> Array:
             rows = max(shape[0], self._capacity)  # so that it will do for the other piles
-            return buffers._buffer((self._owner, key), (rows, *shape[1:]), np.dtype(dtype))[: shape[0]]
+            kind = np.dtype(dtype)
+            return buffers._buffer((self._owner, key, kind.str), (rows, *shape[1:]), kind)[: shape[0]]
 
         return room
 

@@ -19,6 +19,7 @@ from typing import Self
 
 from fireworks._internal.files import as_path
 from fireworks.errors import DiskSpaceError
+from fireworks.message.display import bytes_text
 
 _VARIABLE = "FIREWORKS_SCRATCH"
 _PREFIX = "fireworks-scratch-"
@@ -133,7 +134,7 @@ class Scratch:
         free = disk.f_bavail * disk.f_frsize
         if num_bytes > free:
             raise DiskSpaceError(
-                f"{self.user} needs {size_text(num_bytes)} of scratch, {size_text(free)} are free in {str(self._parent)!r}; "
+                f"{self.user} needs {bytes_text(num_bytes)} of scratch, {bytes_text(free)} are free in {str(self._parent)!r}; "
                 "pass another folder to fw.scratch_folder, or leave out columns and rows that are not needed before it, or "
                 "give it more memory with fw.memory_budget."
             )
@@ -152,20 +153,6 @@ class Scratch:
 
     def __repr__(self) -> str:
         return f"Scratch({str(self.path)!r}{'' if self._close.alive else ', closed'})"
-
-
-def size_text(num_bytes: float) -> str:
-    """Return a number of bytes as people read it.
-
-    Example:
-        >>> size_text(38_200_000_000), size_text(12_000)
-        ('38.2 GB', '12.0 kB')
-    """
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if num_bytes < 1000:
-            return f"{num_bytes:.0f} {unit}" if unit == "bytes" else f"{num_bytes:.1f} {unit}"
-        num_bytes /= 1000
-    return f"{num_bytes:.1f} TB"
 
 
 # --- making and removing ----------------------------------------------------------------------------------------------

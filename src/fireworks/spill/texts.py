@@ -17,6 +17,7 @@ _SAMPLE = 4096  # rows that decide whether a dictionary is tried
 _REPEATS = 4  # each value comes so many times at least, or a dictionary does not pay
 _MOST_VALUES = 2**16
 _MOST_BYTES = 2**22
+_MOST_WIDTH = 256  # of texts of one length that are moved as numbers are
 
 
 def is_variable(kind: pa.DataType) -> bool:
@@ -33,7 +34,11 @@ def is_variable(kind: pa.DataType) -> bool:
 
 
 class TextCodec(Codec):
-    """Three planes, of which a segment has the first, or the two others: codes; lengths, -1 where missing; bytes."""
+    """Three planes, of which a segment has the first, or the others: codes; lengths, -1 where missing; bytes.
+
+    A piece is an array of Arrow's, or, where it comes from a pile, of NumPy's: codes, or texts of one length. Where all texts of a segment have one length,
+    such as dates or hashes, only the bytes are there.
+    """
 
     num_planes = 3
 
@@ -55,7 +60,12 @@ class TextCodec(Codec):
         one = one_array(found)
         return one if one.type == self._large else one.cast(self._large)
 
-    def planes(self, pieces: Sequence[pa.Array], scatter: Scatter) -> list[Plane]:
+    def joins(self, first: pa.Array | Array, second: pa.Array | Array) -> bool:
+        return bool(_kind(first) == _kind(second))
+
+    def planes(self, pieces: Sequence[pa.Array | Array], scatter: Scatter) -> list[Plane]:
+        if isinstance(pieces[0], np.ndarray):
+            return self._numbers(pieces, scatter)
         array = pieces[0] if len(pieces) == 1 else pa.concat_arrays(pieces)
         if self._uses_codes is None and len(array):
             start = array[:_SAMPLE]
@@ -63,9 +73,16 @@ class TextCodec(Codec):
         if self._uses_codes:
             codes = self._coded(array)
             if codes is not None:
-                return [scatter.numbers((self.name, 0), [codes]), scatter.nothing(), scatter.nothing()]
+                return self._numbers([codes], scatter)
             self._uses_codes = False
-        return [scatter.nothing(), *self._plain(array, scatter)]
+        return self._plain(array, scatter)
+
+    def _numbers(self, pieces: Sequence[Array], scatter: Scatter) -> list[Plane]:
+        """Return the planes of codes, or of texts of one length."""
+        planes = [scatter.nothing()] * 3
+        place = 2 if pieces[0].dtype.kind == "V" else 0
+        planes[place] = scatter.numbers((self.name, place), pieces)
+        return planes
 
     def _coded(self, array: pa.Array) -> Array | None:
         """Return a code per row, -1 where it is missing; None where a dictionary does not pay any more."""
@@ -88,6 +105,10 @@ class TextCodec(Codec):
         return codes
 
     def _plain(self, array: pa.Array, scatter: Scatter) -> list[Plane]:
+        offsets, data = buffers_of(array)
+        width = _width(offsets) if not array.null_count else 0
+        if width:
+            return self._numbers([data[offsets[0] : offsets[-1]].view(f"V{width}")], scatter)
         taken = array.take(pa.array(scatter.order))
         offsets, data = buffers_of(taken)
         lengths = np.diff(offsets)
@@ -96,13 +117,23 @@ class TextCodec(Codec):
             lengths[taken.is_null().to_numpy(zero_copy_only=False)] = -1
         cuts = offsets[scatter.cuts]
         return [
+            scatter.nothing(),
             scatter.sorted(lengths),
             scatter.bytes(data[cuts[0] : cuts[-1]], cuts - cuts[0], "bytes"),
         ]
 
+    def piece_of(self, rows: PileRows, first: int) -> pa.Array | Array:
+        forms = set(rows.forms(first + 2))
+        if len(forms) == 1 and forms != {"bytes"}:
+            return rows.raw_numbers(first if forms == {None} else first + 2)
+        return self.stored(rows, first, slice(0, rows.num_slices))
+
     def column(self, rows: PileRows, first: int) -> Column:
-        if not rows.is_left_out(first) and rows.is_left_out(first + 1):
+        forms = set(rows.forms(first + 2))
+        if forms == {None}:
             array = self._decoded(rows.numbers(first))
+        elif len(forms) == 1 and (width := _width_of(*forms)):
+            array = self._of_one_width(rows.numbers(first + 2), width)
         else:
             array = self.stored(rows, first, slice(0, rows.num_slices))
             if rows.order is not None:
@@ -123,8 +154,11 @@ class TextCodec(Codec):
 
     def _read(self, rows: PileRows, first: int, part: slice) -> pa.Array:
         lengths = rows.raw_numbers(first + 1, part).astype(np.int64)  # a copy, since the bytes may take its memory
+        for row, count, form in rows.slices(first + 2, part):
+            if width := _width_of(form):
+                lengths[row : row + count] = width
         data, _ = rows.raw_bytes(first + 2, part)
-        if rows.order is None or part != slice(0, rows.num_slices):
+        if not rows.is_kept and (rows.order is None or part != slice(0, rows.num_slices)):
             data = data.copy()  # it will be part of the result, or wait for other parts
         missing = lengths < 0
         valid = None
@@ -135,11 +169,31 @@ class TextCodec(Codec):
         np.cumsum(lengths, out=offsets[1:])
         return pa.Array.from_buffers(self._large, len(lengths), [valid, pa.py_buffer(offsets), pa.py_buffer(data)])
 
+    def _of_one_width(self, values: Array, width: int) -> pa.Array:
+        offsets = np.arange(0, (len(values) + 1) * width, width, dtype=np.int64)
+        return pa.Array.from_buffers(self._large, len(values), [None, pa.py_buffer(offsets), pa.py_buffer(values)])
+
     def _of_array(self, array: pa.Array) -> Column:
         dtype: Any = self.field.dtype
         if isinstance(dtype, pd.ArrowDtype):
             return pd.arrays.ArrowExtensionArray(array if array.type == self._kind else array.cast(self._kind))
         return cast("Column", dtype.__from_arrow__(array))
+
+
+def _width(offsets: Array) -> int:
+    """Return how long each text is; 0 where they differ, or are long enough to be moved one by one."""
+    if len(offsets) < 2 or not 0 < (width := int(offsets[1] - offsets[0])) <= _MOST_WIDTH:
+        return 0
+    return width if offsets[-1] - offsets[0] == width * (len(offsets) - 1) and (np.diff(offsets) == width).all() else 0
+
+
+def _width_of(form: Any) -> int:
+    """Return the one length that the texts of a segment have; 0 where they have several, or codes."""
+    return form.itemsize if isinstance(form, np.dtype) else 0
+
+
+def _kind(piece: pa.Array | Array) -> Any:
+    return (piece.dtype if piece.dtype.kind == "V" else "codes") if isinstance(piece, np.ndarray) else "texts"
 
 
 def buffers_of(array: pa.Array) -> tuple[Array, Array]:
