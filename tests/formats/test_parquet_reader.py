@@ -29,7 +29,7 @@ def test_a_row_group_is_read_whole(reader, use_threads):
 
 @pytest.mark.parametrize("num_rows", [1, 4, 100])
 def test_or_in_pieces(reader, num_rows):
-    pieces = list(reader.pieces(group(3, 0), ["m", "n"], num_rows))
+    pieces = list(reader.pieces(group(3, 0), ["m", "n"], num_rows, use_threads=False))
     assert all(len(piece) <= num_rows for piece in pieces)
     assert pa.concat_tables(pieces)["n"].to_pylist() == [3, 4, 5, 6, 7, 8]
 

@@ -141,19 +141,19 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def test_what_is_read_is_no_memory_of_its_own(tmp_path):
     """A pass over 256 MB that are mapped, in less than 64 MB of the process's own memory."""
-    np.save(tmp_path / "x.npy", np.zeros((2**20, 32)))
+    np.save(tmp_path / "x.npy", np.zeros((2**16, 512)))
     script = f"""
 import fireworks as fw
 def own():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("RssAnon")) * 1024
 pipe = fw.read_npy({str(tmp_path / "x.npy")!r})
-next(iter(pipe.batch(1000)))
+next(iter(pipe.batch(100)))
 before = own()
-peak = max(own() for batch in pipe.shuffle(seed=0).batch(50_000))
+peak = max(own() for batch in pipe.shuffle(seed=0).batch(1000))
 print((peak - before) // 2**20)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert int(done.stdout) < 64 + 8 * 13  # what a batch takes, the order of the shuffle, and what gathers
+    assert int(done.stdout) < 64  # of which a batch takes 4, and some of them are there at a time
 
 
 def test_a_source_over_it_is_what_numpy_sees(tmp_path):

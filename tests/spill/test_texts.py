@@ -92,7 +92,7 @@ class TestCodes:
         there_and_back(fw.Message({"t": ["ab", "abc", "a", "zz"] * 50}), tmp_path)  # on the whole, two each
 
     def test_the_dictionary_grows_from_write_to_write(self, tmp_path):
-        values = [f"text {n // 50}" for n in range(20_000)]
+        values = [f"a rather long text of number {n // 50}" for n in range(20_000)]
         assert self.bytes_per_row(tmp_path, values, chunks=10, write_bytes=40_000) < 2
 
     def test_what_begins_with_few_values_may_go_on_with_many(self, tmp_path):

@@ -48,7 +48,7 @@ def moved_on(found, message, piles, keys, folder):
         for number in range(len(found.counts)):
             for stored, extras in found.stored(number, max_bytes, Buffers()):
                 writer = writer or PileWriter(stored, 2, folder, extras=KEY, write_bytes=3000)
-                writer.write(stored, (extras["key"] % 2).astype(np.uint8), extras)
+                writer.move(stored, (extras["key"] % 2).astype(np.uint8), extras)
         if writer is not None:
             with writer.finish() as moved:
                 for number in range(2):

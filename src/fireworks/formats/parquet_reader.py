@@ -64,10 +64,10 @@ class GroupReader:
         with self._opened(group) as reader:
             return reader.read_row_group(group.number, columns=list(columns), use_threads=use_threads)
 
-    def pieces(self, group: Group, columns: Sequence[str], num_rows: int) -> Generator[Any]:
+    def pieces(self, group: Group, columns: Sequence[str], num_rows: int, *, use_threads: bool) -> Generator[Any]:
         """Yield columns of a row group as tables of at most so many rows, without ever holding all of it."""
         with self._opened(group, buffer_size=_BUFFER_BYTES, pre_buffer=False) as reader:
-            batches = reader.iter_batches(num_rows, row_groups=[group.number], columns=list(columns), use_threads=True)
+            batches = reader.iter_batches(num_rows, row_groups=[group.number], columns=list(columns), use_threads=use_threads)
             for batch in batches:
                 yield pa.Table.from_batches([batch])
 

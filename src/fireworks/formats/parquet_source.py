@@ -54,6 +54,7 @@ _AHEAD_BYTES, _AHEAD_SHARE = 256 * 2**20, 3
 _WHOLE_COPIES, _PIECES_COPIES, _PIECE_SHARE = 4, 2, 16
 _MAX_THREADS = 4
 _SAMPLED_ROWS = 65_536
+_EVEN_ROWS = 4096
 _OFFSET_BYTES = 8  # of where a text begins
 _NOTE = b"fireworks"  # see message/interchange/arrow.py
 
@@ -451,7 +452,7 @@ class ParquetSource(Source):
             yield row + part.start, message
             return
         at = 0
-        for table in self._tables(part.group, limit // _PIECE_SHARE):
+        for table in self._in_pieces(part.group, limit):
             start, stop = max(part.start - at, 0), min(part.stop - at, table.num_rows)
             if start < stop:
                 yield row + at + start, self._checked(table.slice(start, stop - start), group, share=True)
@@ -466,7 +467,7 @@ class ParquetSource(Source):
             return
         try:
             if not self._fits(part.group, limit):
-                for _ in self._tables(part.group, limit // _PIECE_SHARE):
+                for _ in self._in_pieces(part.group, limit):
                     pass
             yield from self._pieces_of(part, limit)
         except FileChangedError:
@@ -517,7 +518,7 @@ class ParquetSource(Source):
         if not in_file or not self._groups[number].num_rows:
             return {}
         with contextlib.suppress(FileFormatError, OSError):  # a pass will say so
-            with closing(self._reader.pieces(self._groups[number], in_file, _SAMPLED_ROWS)) as tables:
+            with closing(self._reader.pieces(self._groups[number], in_file, _SAMPLED_ROWS, use_threads=True)) as tables:
                 table = next(tables)
             return {
                 name: columns_of_table(table.select([name]).replace_schema_metadata(None))[name].nbytes / len(table)
@@ -569,16 +570,23 @@ class ParquetSource(Source):
         table = self._reader.whole(group, stored, use_threads=use_threads) if stored else None
         return self._typed(table, group, names, group.num_rows)
 
-    def _tables(self, number: int, num_bytes: int) -> Generator[Any]:
+    def _in_pieces(self, number: int, limit: int) -> Generator[Any]:
+        """Yield a row group that is too large for what may be in memory as tables of a small part of that."""
+        is_alone = 2 * self._decoding_bytes(number, limit) > limit  # else several are decoded at a time
+        return self._tables(number, limit // _PIECE_SHARE, use_threads=is_alone)
+
+    def _tables(self, number: int, num_bytes: int, *, use_threads: bool = True) -> Generator[Any]:
         """Yield a row group as tables of about so many bytes."""
         group, names = self._groups[number], self._in_file(self._columns)
         num_rows = max(1, int(num_bytes / max(1.0, self._group_bytes(number) / max(1, group.num_rows))))
+        if num_rows > _EVEN_ROWS:  # so that batches seldom reach over the end of a piece
+            num_rows -= num_rows % _EVEN_ROWS
         stored = [name for name in names if name not in self._in_folders]
         if not stored:
             for start in range(0, group.num_rows, num_rows):
                 yield self._typed(None, group, names, min(num_rows, group.num_rows - start))
             return
-        with closing(self._reader.pieces(group, stored, num_rows)) as tables:
+        with closing(self._reader.pieces(group, stored, num_rows, use_threads=use_threads)) as tables:
             for table in tables:
                 yield self._typed(table, group, names, table.num_rows)
 

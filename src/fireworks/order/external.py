@@ -11,11 +11,14 @@ possible while the consumer of this epoch is busy with other things.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Generator, Iterator
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager
 
 import numpy as np
+import torch
 
+from fireworks._internal.background import Background
 from fireworks._internal.memory import give_back
 from fireworks.core.budget import limit_of
 from fireworks.core.buffers import Buffers
@@ -26,7 +29,7 @@ from fireworks.core.run import Run
 from fireworks.core.source import SourceBase
 from fireworks.errors import DiskSpaceError
 from fireworks.message.columns import Positions
-from fireworks.order.handing_out import handed_out, one_ahead
+from fireworks.order.handing_out import handed_out
 from fireworks.order.keys import Keys
 from fireworks.order.piled import Keyed, Layout, Piled, PileUp, keyed, pile_up
 from fireworks.order.scatter import KeyScatter
@@ -34,7 +37,7 @@ from fireworks.spill.arena import Arena
 from fireworks.spill.piles import Stored
 from fireworks.spill.scratch import Scratch
 
-_ALL_BUT_SMALL = 0.9  # of the piles are not smaller than so much of the mean
+_MOST_MOVERS = 2  # threads that bring rows from pile to pile
 _EXTRA_BYTES = 24  # a key, a row number, a place, at most
 
 
@@ -223,9 +226,6 @@ class External:
         except DiskSpaceError:
             return None
         layout = self._layout(piled.memory_bytes, run, in_order=False)
-        # What is read at once is written at once, so that reading and writing go on side by side.
-        at_once = min(layout.write_bytes, int(_ALL_BUT_SMALL * piled.num_bytes / len(piled.starts)))
-        layout = layout._replace(write_bytes=max(at_once, 1))
         return Preparation(run.epoch, epoch, piled, scatter.kept(count, scratch.path), PileUp(layout, arena))
 
     def _let_go(self) -> None:
@@ -264,10 +264,25 @@ class Preparation:
     def _all_steps(self, piled: Piled, all_words: AbstractContextManager[Keys]) -> Generator[None]:
         with all_words as words:
             yield
-            with closing(one_ahead(self._read(piled, words))) as rows:
-                for some in rows:
+            rows, reading = self._read(piled, words), threading.Lock()
+
+            def move_some() -> bool:
+                with reading:
+                    some = next(rows, None)
+                if some is not None:
                     self._made.add(some)
+                return some is not None
+
+            count = min(_MOST_MOVERS, torch.get_num_threads())
+            threads = Background(count, "ahead of fireworks")
+            try:
+                moving = deque(threads.submit(move_some) for _ in range(count))
+                while moving:
+                    if moving.popleft().result():
+                        moving.append(threads.submit(move_some))
                     yield
+            finally:
+                threads.close()
 
     def _read(self, piled: Piled, words: Keys) -> Iterator[Keyed[Stored]]:
         kept = []  # piles that were read, and are still there

@@ -10,9 +10,9 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import torch
 
@@ -25,7 +25,6 @@ _MOST_READERS = 2
 # A consumer that works on a pile for so many times as long as it takes to read one leaves time for other things.
 _PAUSES = 3
 _GLANCE_S = 0.005
-_T = TypeVar("_T")
 
 
 class Preparing(Protocol):
@@ -145,16 +144,3 @@ class Reader:
         self._hold(0)
         self._waiting.clear()
         self._threads.close()
-
-
-def one_ahead(items: Iterator[_T]) -> Generator[_T]:
-    """Yield what an iterator gives; a thread asks it for the next while one is worked on."""
-    thread = Background(1, "ahead of fireworks")
-    try:
-        waiting = thread.submit(next, items, None)
-        while (item := waiting.result()) is not None:
-            waiting = thread.submit(next, items, None)
-            yield item
-            del item
-    finally:
-        thread.close()

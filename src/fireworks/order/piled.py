@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
@@ -162,7 +163,7 @@ class Piled:
 
     def raw(self, number: int, buffers: Buffers | None = None) -> Iterator[Keyed[Stored]]:
         """Yield the rows of one pile as they were written, some at a time."""
-        for stored, extras in self._piles.stored(number, self._layout.write_bytes, buffers):
+        for stored, extras in self._piles.stored(number, self._layout.pile_bytes, buffers):
             rows = extras[_ROW].astype(np.int64, copy=False)
             places = extras[_PLACE].astype(np.int64, copy=False) if _PLACE in extras else rows
             yield Keyed(stored, rows, places, extras[_KEY])
@@ -187,21 +188,27 @@ class PileUp:
         if layout.has_places:
             self._kinds[_PLACE] = layout.row_type
         self._writer: PileWriter | None = None
+        self._lock = threading.Lock()
 
     def add(self, some: Keyed[Any]) -> None:
-        """Write rows.
+        """Write rows. Several threads may, where they come from other piles and their order does not matter.
 
         Raises:
             DiskSpaceError: the disk is full; nothing is left.
             ColumnTypeError: a column can't be written.
         """
         layout = self._layout
-        if self._writer is None:
-            self._writer = self._begun(some.content, 1 << layout.bits)
+        with self._lock:
+            if self._writer is None:
+                self._writer = self._begun(some.content, 1 << layout.bits)
         extras = {_KEY: some.words, _ROW: some.rows.astype(layout.row_type, copy=False)}
         if layout.has_places:
             extras[_PLACE] = some.places.astype(layout.row_type, copy=False)
-        self._writer.write(some.content, pile_of(some.words, layout.skip, layout.bits), extras)
+        piles = pile_of(some.words, layout.skip, layout.bits)
+        if isinstance(some.content, Stored):
+            self._writer.move(some.content, piles, extras)
+        else:
+            self._writer.write(some.content, piles, extras)
 
     def _begun(self, like: Message | Stored, num_piles: int) -> PileWriter:
         arena, write_bytes = self._arena, self._layout.write_bytes

@@ -50,7 +50,7 @@ class PileWriter:
 
     Small messages are gathered until ``write_bytes`` are together, and long ones are cut, so it takes about twice as much
     memory. Each column is brought into the order of the piles by one gather, and each pile's slices are written at once.
-    Not for several threads. Used with ``with``, what was not finished is removed.
+    Not for several threads, but for `move`. Used with ``with``, what was not finished is removed.
 
     Args:
         like: Rows with the columns and types of all that will be written.
@@ -106,6 +106,8 @@ class PileWriter:
         self._pending_bytes = self._memory_bytes = 0
         self._warm = [Warm(), Warm()] if aside else [Warm()]
         self._turn = 0
+        self._apart: list[Warm] = []
+        self._lock = threading.Lock()
         self._writer = Background(1, "scratch of fireworks") if aside else None
         self._writing: deque[Future[None]] = deque()
         self._finished = False
@@ -117,12 +119,11 @@ class PileWriter:
         """Bytes written so far."""
         return self._files.num_bytes
 
-    def write(self, rows: Message | Stored, piles: Array, extras: Mapping[str, Array] | None = None) -> None:
+    def write(self, rows: Message, piles: Array, extras: Mapping[str, Array] | None = None) -> None:
         """Scatter rows.
 
         Args:
-            rows: They may be kept until the next write, so nobody may change them in place. Where they come from a pile, all
-                do, and are of the same kinds.
+            rows: They may be kept until the next write, so nobody may change them in place.
             piles: The pile of each row.
             extras: The further numbers of each row.
 
@@ -134,16 +135,12 @@ class PileWriter:
             SchemaMismatchError: a column is missing, or of another type than was agreed.
             DiskSpaceError: the disk is full; everything that was written is removed.
         """
-        if self._finished or self._files.is_closed:
-            raise ValueError("PileWriter: it is finished or closed; make another one.")
+        self._require_open()
         values = self._checked(rows, piles, extras or {})
         if not len(piles):
             return
         num_bytes = rows.num_bytes + sum(array.nbytes for array in values)
-        self._memory_bytes += rows.memory_bytes if isinstance(rows, Stored) else num_bytes
-        if isinstance(rows, Stored):
-            self._take(_Pending(piles, values, rows.pieces), num_bytes)
-            return
+        self._memory_bytes += num_bytes
         parts = max(1, num_bytes // self._write_bytes)  # none of which has to wait for the next
         step = -(-len(piles) // parts)
         # whatever can't go to disk is found here, before anything is written
@@ -154,6 +151,36 @@ class PileWriter:
         ]
         while taken:
             self._take(taken.pop(0), num_bytes // parts)
+
+    def move(self, rows: Stored, piles: Array, extras: Mapping[str, Array]) -> None:
+        """Scatter rows of other piles and write them at once. Several threads may, unless the order of the rows matters.
+
+        Args:
+            rows: Of the piles that this writer was made like.
+            piles: The pile of each row.
+            extras: The further numbers of each row.
+
+        Shapes:
+            ``piles`` and each of ``extras``: ``(rows,)``.
+
+        Raises:
+            DiskSpaceError: the disk is full.
+            ValueError: the rows are of other piles; or this is finished or closed.
+        """
+        part = _Pending(piles, self._checked(rows, piles, extras), rows.pieces)
+        with self._lock:
+            warm = self._apart.pop() if self._apart else Warm()
+        scatter = Scatter(piles, self.num_piles, warm)
+        planes = self._planes([part], scatter)
+        with self._lock:
+            self._require_open()
+            self._write(scatter.counts, planes)
+            self._memory_bytes += rows.memory_bytes
+            self._apart.append(warm)
+
+    def _require_open(self) -> None:
+        if self._finished or self._files.is_closed:
+            raise ValueError("PileWriter: it is finished or closed; make another one.")
 
     def _pieces(self, message: Message) -> list[Any]:
         return [codec.piece(message.raw(name)) for name, codec in self._codecs.items()]
@@ -213,16 +240,20 @@ class PileWriter:
         self._wait_for_writer(len(self._warm) - 1)
         self._turn += 1
         scatter = Scatter(piles, self.num_piles, self._warm[self._turn % len(self._warm)])
+        planes = self._planes(pending, scatter)
+        if self._writer is None:
+            self._write(scatter.counts, planes)
+        else:
+            self._writing.append(self._writer.submit(self._write, scatter.counts, planes))
+
+    def _planes(self, pending: Sequence[_Pending], scatter: Scatter) -> list[Plane]:
         planes = [
             scatter.numbers(("extra", place), [part.extras[place] for part in pending])
             for place in range(len(self._extras))
         ]
         for place, codec in enumerate(self._codecs.values()):
             planes += codec.planes([part.pieces[place] for part in pending], scatter)
-        if self._writer is None:
-            self._write(scatter.counts, planes)
-        else:
-            self._writing.append(self._writer.submit(self._write, scatter.counts, planes))
+        return planes
 
     def _wait_for_writer(self, most: int) -> None:
         """Wait until no more than so many writes are under way."""
@@ -251,8 +282,7 @@ class PileWriter:
         Raises:
             DiskSpaceError: the disk is full; everything that was written is removed.
         """
-        if self._finished or self._files.is_closed:
-            raise ValueError("PileWriter: it is finished or closed; make another one.")
+        self._require_open()
         self._flush()
         try:
             self._wait_for_writer(0)
@@ -269,8 +299,9 @@ class PileWriter:
         """Remove everything that was written, unless it was finished. May be called again."""
         self._pending, self._pending_bytes = [], 0
         self._end_writer()
-        if not self._finished:
-            self._files.close()
+        with self._lock:
+            if not self._finished:
+                self._files.close()
 
     def _end_writer(self) -> None:
         if self._writer is not None:
@@ -409,8 +440,12 @@ class Piles:
         """
         some: list[int] = []
         num_bytes = 0
+        parts = -(-self._files.sizes[number] // max_bytes)
+        enough = self._files.sizes[number] / max(1, parts)  # parts of about the same size
         for segment, size in self._directory.sizes(number):
-            if some and (num_bytes + size > max_bytes or not self._directory.joins(some[-1], segment)):
+            if some and (
+                num_bytes >= enough or num_bytes + size > max_bytes or not self._directory.joins(some[-1], segment)
+            ):
                 yield self._as_stored(number, buffers, some, num_bytes)
                 some, num_bytes = [], 0
             some.append(segment)

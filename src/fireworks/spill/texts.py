@@ -17,7 +17,8 @@ _SAMPLE = 4096  # rows that decide whether a dictionary is tried
 _REPEATS = 4  # each value comes so many times at least, or a dictionary does not pay
 _MOST_VALUES = 2**16
 _MOST_BYTES = 2**22
-_MOST_WIDTH = 256  # of texts of one length that are moved as numbers are
+# Texts of one length are moved as numbers are; up to the first, that is quicker than to look for them in a dictionary.
+_SHORT, _MOST_WIDTH = 16, 256
 
 
 def is_variable(kind: pa.DataType) -> bool:
@@ -67,6 +68,11 @@ class TextCodec(Codec):
         if isinstance(pieces[0], np.ndarray):
             return self._numbers(pieces, scatter)
         array = pieces[0] if len(pieces) == 1 else pa.concat_arrays(pieces)
+        offsets, data = buffers_of(array)
+        width = _width(offsets) if not array.null_count else 0
+        in_place = data[offsets[0] : offsets[-1]].view(f"V{width}") if width else None
+        if in_place is not None and width <= _SHORT:
+            return self._numbers([in_place], scatter)
         if self._uses_codes is None and len(array):
             start = array[:_SAMPLE]
             self._uses_codes = len(start.unique()) * _REPEATS <= len(start)
@@ -75,7 +81,7 @@ class TextCodec(Codec):
             if codes is not None:
                 return self._numbers([codes], scatter)
             self._uses_codes = False
-        return self._plain(array, scatter)
+        return self._plain(array, scatter) if in_place is None else self._numbers([in_place], scatter)
 
     def _numbers(self, pieces: Sequence[Array], scatter: Scatter) -> list[Plane]:
         """Return the planes of codes, or of texts of one length."""
@@ -105,10 +111,6 @@ class TextCodec(Codec):
         return codes
 
     def _plain(self, array: pa.Array, scatter: Scatter) -> list[Plane]:
-        offsets, data = buffers_of(array)
-        width = _width(offsets) if not array.null_count else 0
-        if width:
-            return self._numbers([data[offsets[0] : offsets[-1]].view(f"V{width}")], scatter)
         taken = array.take(pa.array(scatter.order))
         offsets, data = buffers_of(taken)
         lengths = np.diff(offsets)
