@@ -4,6 +4,7 @@ import contextlib
 import resource
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -28,7 +29,12 @@ def small_disk(folder, num_bytes):
     try:
         yield
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        for _ in range(100):  # a thread may finish what it had in hand
+            if not subprocess.run(["umount", str(folder)], capture_output=True, check=False).returncode:
+                break
+            time.sleep(0.05)
+        else:
+            raise AssertionError(f"somebody holds a file in {folder}")
 
 
 # A process that is imported once and forked for each kill, so that many kills cost little.

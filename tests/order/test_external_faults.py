@@ -14,8 +14,7 @@ import torch
 import fireworks as fw
 from disks import small_disk
 from files_in_order import File, limit, message
-from fireworks.order import in_order
-from fireworks.order.external import Preparation
+from fireworks.order import external, in_order
 
 ROWS = 20_000
 
@@ -100,7 +99,7 @@ PASSES = """
 import sys
 import fireworks as fw
 from fireworks.order import in_order
-from fireworks.order.external import Preparation
+from fireworks.order import external
 in_order._load = lambda base, run: None
 with fw.scratch_folder(sys.argv[2]):
     pipe = fw.read_parquet(sys.argv[1]).shuffle(seed=0).batch(64)
@@ -144,16 +143,16 @@ def test_a_disk_that_has_room_for_one_epoch_has_it_for_all(room, tmp_path):
 def test_a_preparation_that_failed_aside_loses_no_row(monkeypatch):
     """Aside, an error is nobody's; the next epoch is made another way, whole."""
     fails = []
-    read = Preparation._read
+    read = external._rows_of
 
-    def failing(self, piled, words):
-        for number, some in enumerate(read(self, piled, words)):
+    def failing(piled, words, consumes):
+        for number, some in enumerate(read(piled, words, consumes)):
             if number == 2 and not fails:
                 fails.append(True)
                 raise OSError("the disk hiccuped")
             yield some
 
-    monkeypatch.setattr(Preparation, "_read", failing)
+    monkeypatch.setattr(external, "_rows_of", failing)
     expected = fw.source(message(ROWS)).shuffle(seed=0).batch(1000)
     pipe = File(message(ROWS)).shuffle(seed=0).batch(1000)
     with limit(400_000):

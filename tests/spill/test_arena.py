@@ -182,3 +182,24 @@ class TestEnd:
     def test_where_a_file_may_grow_no_more(self, arena):
         with largest_file(10), pytest.raises(DiskSpaceError, match="File too large"):
             ArenaFiles(arena, 1).append(0, views(b"a" * 20), 20)
+
+
+class TestNumbersBesides:
+    def test_are_had_in_any_order(self, arena):
+        parts = [np.arange(start, start + 1000) for start in range(0, 5000, 1000)]
+        numbers = arena.mapped(parts, np.int64)
+        assert numbers[[4999, 0, 1000, 1]].tolist() == [4999, 0, 1000, 1]
+        assert not numbers.flags.writeable
+        assert len(arena.mapped([], np.int64)) == 0
+
+    def test_are_written_over_by_the_next_ones(self, arena):
+        arena.mapped([np.arange(5000)], np.int64)
+        assert arena.mapped([np.arange(7), np.arange(2)], np.int64).tolist() == [0, 1, 2, 3, 4, 5, 6, 0, 1]
+
+    def test_on_a_full_disk(self, arena):
+        with (
+            largest_file(100),
+            pytest.raises(DiskSpaceError, match=r"^shuffle: no room is left in .* \(File too large\)"),
+        ):
+            arena.mapped([np.arange(5000)], np.int64)
+        assert arena.mapped([np.arange(3)], np.int64).tolist() == [0, 1, 2]

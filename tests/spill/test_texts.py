@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 import fireworks as fw
+from fireworks.core.buffers import Buffers
 from fireworks.spill import texts
 from fireworks.spill.piles import PileWriter
 from spill.writing import there_and_back, written
@@ -106,6 +107,17 @@ class TestCodes:
         values = [f"text {n // 20}" for n in range(4000)]
         assert self.bytes_per_row(tmp_path, values, chunks=10, write_bytes=5000) > 4
         there_and_back(fw.Message({"t": values}), tmp_path, chunks=10, write_bytes=5000)
+
+
+def test_texts_of_two_lengths_do_not_share_memory(tmp_path):
+    """One pile has the texts of the first write, the other the longer ones of the second."""
+    texts = [f"{n:020}" for n in range(1000)], [f"{n:021}" for n in range(1000)]
+    piles = np.repeat(np.array([0, 1], np.uint8), 1000)
+    found, _ = written(fw.Message({"t": [*texts[0], *texts[1]]}), piles, tmp_path, num_piles=2, chunks=2, write_bytes=1)
+    with found:
+        buffers = Buffers()
+        for number in (0, 1, 0):
+            assert found.read(number, None, buffers)[0]["t"].tolist() == texts[number]
 
 
 def test_a_result_shares_no_memory_with_the_next_one(tmp_path):

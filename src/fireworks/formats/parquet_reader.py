@@ -67,7 +67,9 @@ class GroupReader:
     def pieces(self, group: Group, columns: Sequence[str], num_rows: int, *, use_threads: bool) -> Generator[Any]:
         """Yield columns of a row group as tables of at most so many rows, without ever holding all of it."""
         with self._opened(group, buffer_size=_BUFFER_BYTES, pre_buffer=False) as reader:
-            batches = reader.iter_batches(num_rows, row_groups=[group.number], columns=list(columns), use_threads=use_threads)
+            batches = reader.iter_batches(
+                num_rows, row_groups=[group.number], columns=list(columns), use_threads=use_threads
+            )
             for batch in batches:
                 yield pa.Table.from_batches([batch])
 

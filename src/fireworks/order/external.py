@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Generator, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator, Iterator
 
 import numpy as np
 import torch
@@ -177,8 +176,14 @@ class External:
         per_row = self._before.base.estimated_bytes() / max(self._before.base.num_items(), 1) + _EXTRA_BYTES
         num_bytes = int(per_row * order.num_items_out(count))
         layout = self._layout(num_bytes, run, in_order=True, held_bytes=scatter.held_bytes)
-        scratch, arena = self._room(order)
-        scratch.require_space(num_bytes - arena.num_free_bytes)
+        try:
+            arena = self._room_for(num_bytes, order)
+        except DiskSpaceError:
+            if self._users or not self._epochs:
+                raise
+            self._epochs.clear()  # these piles are not needed any more
+            self._let_go()
+            arena = self._room_for(num_bytes, order)
         run.budget.take(scatter.held_bytes)
         try:
             return pile_up(keyed(self._before.pieces(range(count), run), scatter), layout, arena)
@@ -199,6 +204,11 @@ class External:
             self._scratch = Scratch(_text(order))
             self._arena = Arena(self._scratch.path, self._scratch.user)
         return self._scratch, self._arena
+
+    def _room_for(self, num_bytes: int, order: Order) -> Arena:
+        scratch, arena = self._room(order)
+        scratch.require_space(num_bytes - arena.num_free_bytes)
+        return arena
 
     def _prepared(self, order: Order, run: Run) -> Preparation | None:
         """Return the piles of the next epoch, to be made while this one is handed out; None where that can't be."""
@@ -226,7 +236,13 @@ class External:
         except DiskSpaceError:
             return None
         layout = self._layout(piled.memory_bytes, run, in_order=False)
-        return Preparation(run.epoch, epoch, piled, scatter.kept(count, scratch.path), PileUp(layout, arena))
+        return Preparation(
+            run.epoch,
+            epoch,
+            piled,
+            lambda: arena.mapped(scatter.all_keys(count), np.uint64),
+            PileUp(layout, arena),
+        )
 
     def _let_go(self) -> None:
         """Give the disk back; what is made next begins anew."""
@@ -247,52 +263,17 @@ class Preparation:
         epoch: Of the new piles.
         source: Of the other's.
         piled: The other's.
-        words: Gives the keys of the new epoch.
+        words: Gives the keys of the new epoch, by place.
         made: Takes the rows.
     """
 
-    def __init__(
-        self, epoch: int, source: int, piled: Piled, words: AbstractContextManager[Keys], made: PileUp
-    ) -> None:
+    def __init__(self, epoch: int, source: int, piled: Piled, words: Callable[[], Keys], made: PileUp) -> None:
         self.epoch, self.source = epoch, source
         self._made = made
-        self._consumes = False
+        self._consumes = threading.Event()
         self._failure: BaseException | None = None
-        self._steps = self._all_steps(piled, words)
+        self._steps = _steps(piled, words, made, self._consumes)  # which knows nothing of this, so that both go at once
         self._lock = threading.Lock()
-
-    def _all_steps(self, piled: Piled, all_words: AbstractContextManager[Keys]) -> Generator[None]:
-        with all_words as words:
-            yield
-            rows, reading = self._read(piled, words), threading.Lock()
-
-            def move_some() -> bool:
-                with reading:
-                    some = next(rows, None)
-                if some is not None:
-                    self._made.add(some)
-                return some is not None
-
-            count = min(_MOST_MOVERS, torch.get_num_threads())
-            threads = Background(count, "ahead of fireworks")
-            try:
-                moving = deque(threads.submit(move_some) for _ in range(count))
-                while moving:
-                    if moving.popleft().result():
-                        moving.append(threads.submit(move_some))
-                    yield
-            finally:
-                threads.close()
-
-    def _read(self, piled: Piled, words: Keys) -> Iterator[Keyed[Stored]]:
-        kept = []  # piles that were read, and are still there
-        buffers = Buffers()
-        for number in range(len(piled.starts)):
-            for some in piled.raw(number, buffers):
-                yield some._replace(words=words[some.places])
-            kept.append(number)
-            while self._consumes and kept:
-                piled.discard(kept.pop())
 
     def step(self) -> bool:
         """Do some of the work; return whether there is more."""
@@ -316,7 +297,8 @@ class Preparation:
         Args:
             consume: Whether nobody needs the others any more.
         """
-        self._consumes = consume
+        if consume:
+            self._consumes.set()
         try:
             while self.step():
                 pass
@@ -330,6 +312,41 @@ class Preparation:
         with self._lock:
             self._steps.close()
             self._made.close()
+
+
+def _steps(piled: Piled, make_words: Callable[[], Keys], made: PileUp, consumes: threading.Event) -> Generator[None]:
+    """Bring all rows from the piles of one epoch to those of another, some in each step."""
+    rows, reading = _rows_of(piled, make_words(), consumes), threading.Lock()
+    yield
+
+    def move_some() -> bool:
+        with reading:
+            some = next(rows, None)
+        if some is not None:
+            made.add(some)
+        return some is not None
+
+    count = min(_MOST_MOVERS, torch.get_num_threads())
+    threads = Background(count, "ahead of fireworks")
+    try:
+        moving = deque(threads.submit(move_some) for _ in range(count))
+        while moving:
+            if moving.popleft().result():
+                moving.append(threads.submit(move_some))
+            yield
+    finally:
+        threads.close()
+
+
+def _rows_of(piled: Piled, words: Keys, consumes: threading.Event) -> Iterator[Keyed[Stored]]:
+    kept = []  # piles that were read, and are still there
+    buffers = Buffers()
+    for number in range(len(piled.starts)):
+        for some in piled.raw(number, buffers):
+            yield some._replace(words=words[some.places])
+        kept.append(number)
+        while consumes.is_set() and kept:
+            piled.discard(kept.pop())
 
 
 def _text(order: Order) -> str:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import mmap
-import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -53,20 +49,14 @@ class KeyScatter(Scatter):
     def of(self, start: int, stop: int) -> tuple[None, Keys]:
         return None, keys(*self._key, start, stop)
 
-    @contextmanager
-    def kept(self, count: int, folder: Path) -> Iterator[Keys]:
-        """Give the keys of all places, to be had in any order; they lie in a file, not in memory.
+    def all_keys(self, count: int) -> Iterator[Keys]:
+        """Yield the keys of all places, some at a time.
 
         Args:
             count: How many places there are.
-            folder: Where the file is, which has no name.
         """
-        with tempfile.TemporaryFile(dir=folder) as file:
-            for start in range(0, count, _KEYS_AT_A_TIME):
-                file.write(keys(*self._key, start, min(start + _KEYS_AT_A_TIME, count)).data.cast("B"))
-            file.flush()
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if count else b""
-        yield np.frombuffer(mapped, dtype=np.uint64)
+        for start in range(0, count, _KEYS_AT_A_TIME):
+            yield keys(*self._key, start, min(start + _KEYS_AT_A_TIME, count))
 
 
 class PlaceScatter(Scatter):

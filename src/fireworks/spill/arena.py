@@ -11,15 +11,21 @@ import bisect
 import contextlib
 import errno
 import itertools
+import mmap
 import os
 import tempfile
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
 
 from fireworks.errors import DiskSpaceError, FileFormatError
 from fireworks.message.display import bytes_text
+
+Array: TypeAlias = "np.ndarray[Any, Any]"
 
 _IOV_MAX = os.sysconf("SC_IOV_MAX") if "SC_IOV_MAX" in os.sysconf_names else 1024
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -47,6 +53,7 @@ class Arena:
     def __init__(self, folder: Path, user: str, *, block_bytes: int = _BLOCK_BYTES) -> None:
         self.user, self.folder, self.block_bytes = user, folder, block_bytes
         self._file: _File | None = _File(_nameless(folder))
+        self._numbers: _File | None = None
         self._free: list[int] = []
         self._num_blocks = 0
         self._lock = threading.Lock()
@@ -91,9 +98,41 @@ class Arena:
             raise ValueError(f"{self.user}: the piles are closed.")
         return self._file
 
+    def mapped(self, parts: Iterable[Array], dtype: Any) -> Array:
+        """Return numbers that are to be had in any order without being in memory.
+
+        They lie in a file of their own, which the next call writes over.
+
+        Raises:
+            DiskSpaceError: the disk is full.
+        """
+        if self._numbers is None:
+            self._numbers = _File(_nameless(self.folder))
+        num_bytes = 0
+        with self.telling_when_full(self.num_bytes):
+            for part in parts:
+                _write(self._numbers.descriptor, [part.data.cast("B")], num_bytes)
+                num_bytes += part.nbytes
+        if not num_bytes:
+            return np.empty(0, dtype)
+        return np.frombuffer(mmap.mmap(self._numbers.descriptor, num_bytes, access=mmap.ACCESS_READ), dtype)
+
+    @contextlib.contextmanager
+    def telling_when_full(self, num_bytes: int) -> Iterator[None]:
+        """Say in words that the disk is full, which has taken so much by then."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            raise DiskSpaceError(
+                f"{self.user}: no room is left in {str(self.folder)!r} ({error.strerror}) after {bytes_text(num_bytes)} of "
+                "scratch; what was written is removed. Make room, or pass another folder to fw.scratch_folder."
+            ) from error
+
     def close(self) -> None:
         """Give the disk back. May be called again; a thread that still reads or writes comes to its end in peace."""
-        self._file = None
+        self._file = self._numbers = None
         self._close()
 
 
@@ -141,17 +180,9 @@ class ArenaFiles:
         while len(blocks) * self._arena.block_bytes < size + num_bytes:
             blocks.append(self._arena.take())
         file = self._arena.file
-        try:
+        with self._arena.telling_when_full(self.num_bytes):
             for offset, now in _dealt(pieces, self._extents(number, size, num_bytes)):
                 _write(file.descriptor, now, offset)
-        except OSError as error:
-            if error.errno not in _FULL:
-                raise
-            raise DiskSpaceError(
-                f"{self.user}: no room is left in {str(self._arena.folder)!r} ({error.strerror}) after "
-                f"{bytes_text(self.num_bytes)} of scratch; what was written is removed. Make room, or pass another "
-                "folder to fw.scratch_folder."
-            ) from error
         self.sizes[number] += num_bytes
         self.num_bytes += num_bytes
 
