@@ -1,6 +1,7 @@
 """Components end to end: every row once, in order, each through its own component's functions."""
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from hypothesis import given, settings
@@ -204,3 +205,72 @@ class TestWhatDoesNotFit:
     def test_types_of_streams_are_compared_with_the_first_rows(self):
         with pytest.raises(SchemaMismatchError, match=r"'right' lacks \['x'\], compared with 'left'"):
             list(ends(counting(3), counting(3).select("n")))
+
+
+class TestFiles:
+    """Rows of files stand in columns from the beginning, so that a shuffle of more than the memory holds can use the disk."""
+
+    ROWS = 40_000
+
+    @staticmethod
+    def message(start, rows):
+        numbers = np.arange(start, start + rows)
+        return fw.Message(
+            {
+                "n": torch.from_numpy(numbers),
+                "word": [f"word {n % 1000}" for n in numbers],
+                "x": torch.from_numpy(numbers[:, None] * np.ones(8)),
+            }
+        )
+
+    @pytest.fixture
+    def both(self, tmp_path_factory):
+        folder = tmp_path_factory.mktemp("files")
+        old, new = self.message(0, self.ROWS), self.message(10**6, self.ROWS // 2)
+        pq.write_table(old.to_arrow(), folder / "old.parquet", row_group_size=2000)
+        pq.write_table(new.select("x", "word", "n").to_arrow(), folder / "new.parquet", row_group_size=2000)
+        files = ends(fw.read_parquet(folder / "old.parquet"), fw.read_parquet(folder / "new.parquet"))
+        return files, ends(fw.source(old), fw.source(new))
+
+    def test_are_what_the_same_rows_in_memory_are(self, both):
+        files, memory = both
+        assert files.to_message() == memory.to_message()
+        assert files.known_columns == files.to_message().columns == ["n", "word", "x"]
+        assert files[[5, 50_000, 7, 39_999, 40_000]] == memory[[5, 50_000, 7, 39_999, 40_000]]
+        assert files[-1] == memory[-1]
+
+    @pytest.mark.parametrize("budget", [None, "8MB"])
+    def test_are_shuffled_as_the_same_rows_in_memory(self, both, budget, tmp_path):
+        shuffled = [pipe.shuffle(seed=3).batch(500) for pipe in both]
+        expected = [list(shuffled[1].at_epoch(epoch)) for epoch in range(2)]
+        with fw.memory_budget(budget), fw.scratch_folder(tmp_path):
+            for epoch in range(2):
+                batches = []
+                for batch in shuffled[0].at_epoch(epoch):
+                    assert bool(list(tmp_path.iterdir())) == (budget is not None)
+                    batches.append(batch)
+                assert batches == expected[epoch]
+
+    def test_may_stand_beside_rows_in_memory(self, both):
+        files, memory = (ends(pipe, fw.source(self.message(5, 9))) for pipe in both)
+        assert list(files.shuffle(seed=0).batch(1000)) == list(memory.shuffle(seed=0).batch(1000))
+
+    def test_with_functions_are_looked_up_where_they_are(self, both):
+        files, memory = (ends(pipe.map(double), fw.source(self.message(5, 9))) for pipe in both)
+        assert files.shuffle(seed=0).take(20).to_message() == memory.shuffle(seed=0).take(20).to_message()
+
+    @pytest.mark.parametrize("kind", ["mix", "cycle"])
+    def test_of_which_some_come_in_turn(self, both, kind, tmp_path):
+        fw.source(self.message(0, 500)).to_parquet(tmp_path / "few.parquet")
+        made = []
+        for few in (fw.read_parquet(tmp_path / "few.parquet"), fw.source(self.message(0, 500))):
+            components = {"a": few, "b": fw.source(self.message(900, 400))}
+            made.append(fw.Mix(components, seed=0) if kind == "mix" else fw.Cycle(components))
+        assert made[0].to_message() == made[1].to_message()
+        assert made[0].shuffle(seed=1).to_message() == made[1].shuffle(seed=1).to_message()
+
+    def test_with_another_type_are_refused(self, both, tmp_path):
+        other = self.message(0, 50).assign(n=np.arange(50.0))
+        fw.source(other).to_parquet(tmp_path / "other.parquet")
+        with pytest.raises(SchemaMismatchError, match=r"^Concat: column 'n' is .* in 'right' and .* in 'left'"):
+            ends(both[0], fw.read_parquet(tmp_path / "other.parquet")).to_message()

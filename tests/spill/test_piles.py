@@ -128,9 +128,27 @@ class TestRows:
                 assert found.read(0)[0] == table(5)
 
 
+def test_rows_of_other_piles_are_refused_and_so_are_those_that_come_too_late(tmp_path):
+    first, _ = written(table(9), np.zeros(9, np.uint8), tmp_path, num_piles=1)
+    second, _ = written(table(9), np.zeros(9, np.uint8), tmp_path, num_piles=1)
+    with first, second:
+        (rows, extras), (others, _) = next(first.stored(0, 10**6)), next(second.stored(0, 10**6))
+        writer = PileWriter(rows, 1, tmp_path, extras=KEY, write_bytes=1)
+        with pytest.raises(
+            ValueError, match=r"^PileWriter: these rows are of other piles than those that it was made for\.$"
+        ):
+            writer.move(others, np.zeros(9, np.uint8), extras)
+        writer.move(rows, np.zeros(9, np.uint8), extras)
+        with writer.finish() as piles:
+            assert piles.read(0)[0] == table(9)
+        with pytest.raises(ValueError, match=r"^PileWriter: it is finished or closed; make another one\.$"):
+            writer.move(rows, np.zeros(9, np.uint8), extras)
+
+
 class TestMemory:
     def test_a_view_that_somebody_holds_never_changes(self, tmp_path):
         message = fw.Message({"x": torch.arange(1000), "y": np.arange(1000.0), "z": pd.array([1, None] * 500, "Int64")})
+        message = message.assign(text=[f"{n:05}" for n in range(1000)])  # of one length, which are moved as numbers are
         piles = np.random.default_rng(0).integers(0, 8, 1000).astype(np.uint8)
         found, _ = written(message, piles, tmp_path, num_piles=8)
         with found:
@@ -140,9 +158,11 @@ class TestMemory:
                 fw.Message({name: rows.raw(name).clone() if name == "x" else rows.raw(name).copy() for name in "xyz"})
                 for rows, _ in held
             ]
+            texts = [rows["text"].tolist() for rows, _ in held]
             for number in range(8):
                 found.read(number, order_by_key, buffers)
-            assert [rows for rows, _ in held] == copies
+            assert [rows.drop("text") for rows, _ in held] == copies
+            assert [rows["text"].tolist() for rows, _ in held] == texts
 
     def test_memory_that_nobody_holds_is_used_again(self, tmp_path):
         message = fw.Message({"x": torch.arange(1000)})

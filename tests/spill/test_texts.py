@@ -1,5 +1,7 @@
 """Texts and bytes: codes where few come again, lengths and bytes elsewhere, and both in one column."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -9,7 +11,7 @@ import fireworks as fw
 from fireworks.core.buffers import Buffers
 from fireworks.spill import texts
 from fireworks.spill.piles import PileWriter
-from spill.writing import there_and_back, written
+from spill.writing import KEY, there_and_back, written
 
 FEW = ["a", "", "größe", None, "日本" * 40]
 DTYPES = [
@@ -107,6 +109,25 @@ class TestCodes:
         values = [f"text {n // 20}" for n in range(4000)]
         assert self.bytes_per_row(tmp_path, values, chunks=10, write_bytes=5000) > 4
         there_and_back(fw.Message({"t": values}), tmp_path, chunks=10, write_bytes=5000)
+
+
+def test_several_threads_may_bring_texts_from_pile_to_pile(tmp_path):
+    """Of which some have codes and some don't, so that the dictionary grows on the way."""
+    values = [*(f"{n:03}" for n in range(1000)), *(f"text {n % 50}" * (n % 7) for n in range(9000))]
+    piles = (np.arange(10_000) % 40).astype(np.uint8)
+    found, keys = written(fw.Message({"t": values}), piles, tmp_path, num_piles=40, chunks=10, write_bytes=3000)
+    stored = [some for number in range(40) for some in found.stored(number, 10**6)]
+    writer = PileWriter(stored[0][0], 1, tmp_path, extras=KEY, write_bytes=1)
+
+    def move(some):
+        writer.move(some[0], np.zeros(some[0].num_rows, np.uint8), some[1])
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(move, stored))
+    with found, writer.finish() as moved:
+        rows, extras = moved.read(0)
+        by_key, expected = np.argsort(extras["key"]), np.argsort(keys)
+        assert rows["t"].take(by_key).tolist() == [values[n] for n in expected]
 
 
 def test_texts_of_two_lengths_do_not_share_memory(tmp_path):

@@ -106,12 +106,32 @@ def _text(kind: tuple[Any, ...]) -> str:
 
 
 class End(Base):
-    """The items of the components one after the other, before their row stages."""
+    """The items of the components one after the other, before their row stages.
+
+    Rows of files without row stages stand in columns of one message from the beginning, so that a shuffle behind can bring
+    them to disk.
+    """
 
     def __init__(self, junction: Junction, flows: list[Flow]) -> None:
         self._junction, self._flows = junction, flows
         self.is_batched = flows[0].is_batched
         self.is_indexable = all(flow.is_indexable for flow in flows)
+        self._alike: Callable[[str, Message], Message] | None = None
+
+    def read_in_order(self, alike: Callable[[str, Message], Message]) -> None:
+        """Give rows in columns, and say that they are better read one after the other.
+
+        Args:
+            alike: Given the name of a component and rows of it, returns them with the columns of all.
+        """
+        self._alike, self.reads_in_order = alike, True
+
+    def estimated_bytes(self) -> int:
+        return sum(flow.base.estimated_bytes() for flow in self._flows)
+
+    def require_unchanged(self) -> None:
+        for flow in self._flows:
+            flow.base.require_unchanged()
 
     @property
     def row_bytes(self) -> int:
@@ -150,7 +170,7 @@ class End(Base):
         return None if self.is_batched or not self.is_indexable else self.num_items()
 
     def no_rows(self) -> Message:
-        return no_rows(len(self._flows)).message
+        return no_rows(len(self._flows)).message if self._alike is None else self._flows[0].no_rows()
 
     def _shared_out(self, span: Span) -> Iterator[tuple[int, Span, Positions | None]]:
         """Yield, for each component with items in a span, its positions and their places in the span, None for a run."""
@@ -174,7 +194,7 @@ class End(Base):
                 for chunk in self._flows[number].pieces(part, run):
                     count = 1 if self.is_batched else len(chunk.rows)
                     rows = chunk.rows if self.is_batched else np.arange(done, done + count, dtype=np.int64)
-                    yield of_one(number, chunk, rows)
+                    yield of_one(number, chunk, rows) if self._alike is None else self._in_columns(number, chunk, rows)
                     done += count
         elif self.is_batched:
             yield from self._scattered_batches(span, run)
@@ -199,7 +219,15 @@ class End(Base):
             part[wanted] = len(parts)
             place[wanted] = np.arange(len(positions))
             parts.append((number, join(list(self._flows[number].pieces(positions, run)))))
-        return assorted(parts, part, place, np.asarray(span, dtype=np.int64))
+        rows = np.asarray(span, dtype=np.int64)
+        if self._alike is None:
+            return assorted(parts, part, place, rows)
+        messages = [self._in_columns(number, chunk, chunk.rows).message for number, chunk in parts]
+        return Chunk(interleaved(messages, [np.flatnonzero(part == number) for number in range(len(parts))]), rows)
+
+    def _in_columns(self, number: int, chunk: Chunk, rows: Positions) -> Chunk:
+        assert self._alike is not None  # noqa: S101 (asked for in that case alone)
+        return Chunk(self._alike(list(self._junction.components)[number], chunk.message), rows)
 
 
 class Sorted(RowStage):
@@ -223,6 +251,8 @@ class Sorted(RowStage):
 
     def process(self, chunk: Chunk, run: Run, block: int) -> Chunk:
         names, flows = list(self._flows), list(self._flows.values())
+        if COLUMN not in chunk.message._columns:  # no component has a stage, see `End.read_in_order`
+            return chunk
         column = chunk.message.raw(COLUMN)
         assert isinstance(column, Assorted)  # noqa: S101 (nothing else gives this column)
         found: list[Message] = []
@@ -231,7 +261,7 @@ class Sorted(RowStage):
             # A block number of its own for each component, so that two that share a seed draw independently.
             part = flows[component].run_stages(rows, run, block * len(flows) + component)
             try:
-                found.append(self._alike(names[component], part.message))
+                found.append(self.alike(names[component], part.message))
             except SchemaMismatchError as error:
                 note_place(error, self._junction, part, run, block)
                 raise
@@ -246,7 +276,7 @@ class Sorted(RowStage):
     def _nothing(self) -> Message:
         return next((message for flow in self._flows.values() if (message := flow.no_rows()).columns), Message())
 
-    def _alike(self, name: str, message: Message) -> Message:
+    def alike(self, name: str, message: Message) -> Message:
         """Return the columns in the order of the first component; raise if they differ from what was seen before."""
         kinds = _kinds_of(message)
         if self._seen is None:
@@ -299,4 +329,8 @@ def interleaved(messages: Sequence[Message], places: Sequence[Positions]) -> Mes
 def lowered(junction: Junction, base: Callable[[Junction, list[Flow]], End]) -> tuple[End, Sorted]:
     """Return the base and the row stage of a junction whose items are each of one component."""
     flows = {name: component.flow for name, component in junction.components.items()}
-    return base(junction, [Flow(flow.base, flow.orders) for flow in flows.values()]), Sorted(junction, flows)
+    end, stage = base(junction, [Flow(flow.base, flow.orders) for flow in flows.values()]), Sorted(junction, flows)
+    are_files = any(flow.base.reads_in_order for flow in flows.values())
+    if are_files and end.is_indexable and not end.is_batched and not any(flow.stages for flow in flows.values()):
+        end.read_in_order(stage.alike)
+    return end, stage

@@ -188,6 +188,7 @@ class PileUp:
         if layout.has_places:
             self._kinds[_PLACE] = layout.row_type
         self._writer: PileWriter | None = None
+        self._is_closed = False
         self._lock = threading.Lock()
 
     def add(self, some: Keyed[Any]) -> None:
@@ -199,6 +200,8 @@ class PileUp:
         """
         layout = self._layout
         with self._lock:
+            if self._is_closed:
+                return
             if self._writer is None:
                 self._writer = self._begun(some.content, 1 << layout.bits)
         extras = {_KEY: some.words, _ROW: some.rows.astype(layout.row_type, copy=False)}
@@ -222,7 +225,9 @@ class PileUp:
         return Piled(writer.finish(), self._arena, self._layout, self._first)
 
     def close(self) -> None:
-        """Remove what was written, where it will not be finished."""
+        """Remove what was written, where it will not be finished; what a thread still adds is dropped."""
+        with self._lock:
+            self._is_closed = True
         if self._writer is not None:
             self._writer.close()
 

@@ -32,7 +32,6 @@ class Stored(NamedTuple):
     codecs: Mapping[str, Codec]
     pieces: list[Any]
     num_rows: int
-    num_bytes: int
     memory_bytes: int
     """Of the rows as a message, which has texts where codes lie on disk."""
 
@@ -446,21 +445,21 @@ class Piles:
             if some and (
                 num_bytes >= enough or num_bytes + size > max_bytes or not self._directory.joins(some[-1], segment)
             ):
-                yield self._as_stored(number, buffers, some, num_bytes)
+                yield self._as_stored(number, buffers, some)
                 some, num_bytes = [], 0
             some.append(segment)
             num_bytes += size
         if some:
-            yield self._as_stored(number, buffers, some, num_bytes)
+            yield self._as_stored(number, buffers, some)
 
     def _as_stored(
-        self, number: int, buffers: Buffers | None, segments: Sequence[int], num_bytes: int
+        self, number: int, buffers: Buffers | None, segments: Sequence[int]
     ) -> tuple[Stored, dict[str, Array]]:
         with self._reading(number, buffers, segments) as rows:
             extras = {name: rows.raw_numbers(plane, empty=dtype) for plane, (name, dtype) in enumerate(self._extras)}
             pieces = [codec.piece_of(rows, plane) for codec, plane in self._planes()]
             in_memory = int(self.row_bytes * rows.stored_rows)
-            return Stored(self._codecs, pieces, rows.stored_rows, num_bytes, in_memory), extras
+            return Stored(self._codecs, pieces, rows.stored_rows, in_memory), extras
 
     def _room(self, buffers: Buffers | None) -> Callable[[Hashable, tuple[int, ...], Any], Array]:
         if buffers is None:

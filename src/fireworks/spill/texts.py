@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -37,8 +38,8 @@ def is_variable(kind: pa.DataType) -> bool:
 class TextCodec(Codec):
     """Three planes, of which a segment has the first, or the others: codes; lengths, -1 where missing; bytes.
 
-    A piece is an array of Arrow's, or, where it comes from a pile, of NumPy's: codes, or texts of one length. Where all texts of a segment have one length,
-    such as dates or hashes, only the bytes are there.
+    A piece is an array of Arrow's, or, where it comes from a pile, of NumPy's: codes, or texts of one length. Where all texts
+    of a segment have one length, as dates or hashes do, only the bytes are there.
     """
 
     num_planes = 3
@@ -53,6 +54,7 @@ class TextCodec(Codec):
         self._codes: dict[Any, int] = {}
         self._values = pa.array([], self._large)
         self._uses_codes: bool | None = None  # not decided
+        self._growing = threading.Lock()  # several threads may bring rows from pile to pile
 
     def piece(self, column: Column) -> pa.Array:
         self.require_alike(column)
@@ -73,14 +75,10 @@ class TextCodec(Codec):
         in_place = data[offsets[0] : offsets[-1]].view(f"V{width}") if width else None
         if in_place is not None and width <= _SHORT:
             return self._numbers([in_place], scatter)
-        if self._uses_codes is None and len(array):
-            start = array[:_SAMPLE]
-            self._uses_codes = len(start.unique()) * _REPEATS <= len(start)
-        if self._uses_codes:
+        with self._growing:
             codes = self._coded(array)
-            if codes is not None:
-                return self._numbers([codes], scatter)
-            self._uses_codes = False
+        if codes is not None:
+            return self._numbers([codes], scatter)
         return self._plain(array, scatter) if in_place is None else self._numbers([in_place], scatter)
 
     def _numbers(self, pieces: Sequence[Array], scatter: Scatter) -> list[Plane]:
@@ -91,7 +89,13 @@ class TextCodec(Codec):
         return planes
 
     def _coded(self, array: pa.Array) -> Array | None:
-        """Return a code per row, -1 where it is missing; None where a dictionary does not pay any more."""
+        """Return a code per row, -1 where it is missing; None where a dictionary does not pay, then or any more."""
+        if self._uses_codes is None and len(array):
+            start = array[:_SAMPLE]
+            self._uses_codes = len(start.unique()) * _REPEATS <= len(start)
+        if not self._uses_codes:
+            return None
+        self._uses_codes = False  # unless it pays here too
         encoded = array.dictionary_encode()
         if len(encoded.dictionary) > max(len(array) // _REPEATS, _REPEATS):
             return None
@@ -108,6 +112,7 @@ class TextCodec(Codec):
         indices = encoded.indices.fill_null(-1).to_numpy()
         narrow: Array = places.astype(np.min_scalar_type(-len(self._codes) - 1))
         codes: Array = np.take(narrow, indices, mode="wrap")
+        self._uses_codes = True
         return codes
 
     def _plain(self, array: pa.Array, scatter: Scatter) -> list[Plane]:
