@@ -33,7 +33,7 @@ def test_every_way_is_measured():
 
 @pytest.mark.slow
 def test_time_by_size_is_a_table():
-    report = report_of("--grow", "0.01", "0.02", "--budget", "64")
+    report = report_of("--grow", "0.01", "0.02", "--budget", "128")
     lines = report.splitlines()
     heading = next(number for number, line in enumerate(lines) if line.startswith("   GB   seconds per GB"))
     assert [len(line.split()) for line in lines[heading + 1 :]] == [6, 6]

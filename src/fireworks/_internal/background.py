@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -49,14 +48,19 @@ class Background:
             threading.Thread(target=_work, args=(self._tasks,), name=self._name, daemon=True).start()
         return future
 
-    def close(self) -> None:
-        """Take nothing more, drop what was not begun, and let the threads end. May be called again."""
+    def close(self, nothing_left: type[Exception] = Empty) -> None:
+        """Take nothing more, drop what was not begun, and let the threads end. May be called again.
+
+        At the end of the interpreter too, when the names of the module may be gone already.
+        """
         self._is_closed = True
-        with contextlib.suppress(Empty):
-            while True:
+        while True:
+            try:
                 task = self._tasks.get_nowait()
-                if task is not None:
-                    task[0].cancel()
+            except nothing_left:
+                break
+            if task is not None:
+                task[0].cancel()
         for _ in range(self._started):
             self._tasks.put(None)
 

@@ -51,6 +51,7 @@ _CACHE_BYTES = 256 * 2**20
 # Arrow takes four times the bytes of a row group while it decodes it whole, and twice where it gives piece after piece
 # (measured: 16.5 MB of 18 columns took 65 and 33 MB at the most).
 _AHEAD_BYTES, _AHEAD_SHARE = 256 * 2**20, 3
+_SLACK_BYTES, _SLACK_SHARE = 25 * 10**6, 4  # what allocators keep for themselves; a quarter of a small budget
 _WHOLE_COPIES, _PIECES_COPIES, _PIECE_SHARE = 4, 2, 16
 _MAX_THREADS = 4
 _SAMPLED_ROWS = 65_536
@@ -414,9 +415,10 @@ class ParquetSource(Source):
 
     def _read_ahead(self, parts: list[_Part], budget: Budget, make: _Make[_Item_co]) -> Generator[tuple[int, _Item_co]]:
         """Yield what is made of parts of row groups, each item with the number of its first row, in order."""
-        limit = (
-            _AHEAD_BYTES if budget.max_bytes is None else max(1, min(_AHEAD_BYTES, budget.max_bytes // _AHEAD_SHARE))
-        )
+        limit = _AHEAD_BYTES
+        if budget.max_bytes is not None:
+            room = budget.max_bytes - min(_SLACK_BYTES, budget.max_bytes // _SLACK_SHARE)
+            limit = max(1, min(limit, room // _AHEAD_SHARE))
         if len(parts) == 1 and self._fits(parts[0].group, limit):
             yield from make(parts[0], limit)
             return
