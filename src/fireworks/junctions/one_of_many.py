@@ -213,17 +213,18 @@ class End(Base):
 
     def _scattered_rows(self, span: Span, run: Run) -> Chunk:
         parts: list[tuple[int, Chunk]] = []
+        at: list[Positions] = []
         part, place = np.zeros(len(span), dtype=np.int64), np.zeros(len(span), dtype=np.int64)
         for number, positions, places in self._shared_out(span):
-            wanted = slice(None) if places is None else places
-            part[wanted] = len(parts)
-            place[wanted] = np.arange(len(positions))
+            at.append(np.arange(len(positions)) if places is None else places)
+            part[at[-1]] = len(parts)
+            place[at[-1]] = np.arange(len(positions))
             parts.append((number, join(list(self._flows[number].pieces(positions, run)))))
         rows = np.asarray(span, dtype=np.int64)
         if self._alike is None:
             return assorted(parts, part, place, rows)
         messages = [self._in_columns(number, chunk, chunk.rows).message for number, chunk in parts]
-        return Chunk(interleaved(messages, [np.flatnonzero(part == number) for number in range(len(parts))]), rows)
+        return Chunk(interleaved(messages, at), rows)
 
     def _in_columns(self, number: int, chunk: Chunk, rows: Positions) -> Chunk:
         assert self._alike is not None  # noqa: S101 (asked for in that case alone)

@@ -226,7 +226,7 @@ class ArenaFiles:
             return
         with contextlib.suppress(OSError):
             stretches = list(self._extents(number, 0, self.sizes[number]))
-            if all(_is_cached(descriptor, start) for start, _ in stretches[:: -(-len(stretches) // _LOOKS)]):
+            if all(_is_cached(descriptor, start) for start, _ in stretches[:: len(stretches) // _LOOKS + 1]):
                 return
             for start, length in stretches:
                 os.posix_fadvise(descriptor, start, length, os.POSIX_FADV_WILLNEED)
@@ -332,7 +332,6 @@ def _nameless(folder: Path) -> int:
 
 def _given_up(file: _File, owner: int) -> None:
     if os.getpid() == owner:  # and not a child's copy
-        with contextlib.suppress(
-            OSError
-        ):  # gives the room back even where a forked child, or a thread, has the file too
+        # gives the room back even where a forked child, or a thread, has the file too
+        with contextlib.suppress(OSError):
             os.ftruncate(file.descriptor, 0)
